@@ -1,0 +1,1 @@
+"""Cards: their schemas, finding them, and choosing a variant of a method."""

@@ -1,0 +1,298 @@
+"""Finding cards and keeping them apart: built-in folders, `--cards DIR`, and the entry-point group `bench.cards`.
+
+Every file is read on its own: one that cannot be used is listed as broken with its reason and takes no other with it.
+A plug-in never shadows a built-in name.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from bench.cards.schema import (
+    SCHEMAS,
+    AnyCard,
+    Counts,
+    DatasetCard,
+    MethodCard,
+    PaperCard,
+    PromptCard,
+    ProtocolCard,
+    TableCard,
+)
+from bench.errors import BenchError, UnknownName
+
+ENTRY_POINTS = "bench.cards"
+BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
+INHERITED = ("encoder", "native", "axes", "default", "weights", "media")
+NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BrokenCard:
+    """A card, or a whole plug-in, that cannot be used."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class Paper:
+    """A paper's card and its tables, by the name that `--table` takes."""
+
+    card: PaperCard
+    tables: dict[str, TableCard] = field(default_factory=dict)
+
+
+@dataclass
+class Catalog:
+    """All cards that were found, by kind and name, and all that are broken."""
+
+    methods: dict[str, MethodCard] = field(default_factory=dict)
+    datasets: dict[str, DatasetCard] = field(default_factory=dict)
+    prompts: dict[str, PromptCard] = field(default_factory=dict)
+    protocols: dict[str, ProtocolCard] = field(default_factory=dict)
+    papers: dict[str, Paper] = field(default_factory=dict)
+    origins: dict[tuple[str, str], str] = field(default_factory=dict)
+    broken: list[BrokenCard] = field(default_factory=list)
+
+    def method(self, name: str) -> MethodCard:
+        """The method card of that name; raises `UnknownName` with the near ones."""
+        return _named("method", name, self.methods)
+
+    def dataset(self, name: str) -> DatasetCard:
+        """The dataset card of that name; raises `UnknownName` with the near ones."""
+        return _named("dataset", name, self.datasets)
+
+    def prompt_set(self, name: str) -> PromptCard:
+        """The prompt set of that name; raises `UnknownName` with the near ones."""
+        return _named("prompt set", name, self.prompts)
+
+    def paper(self, name: str = "") -> Paper:
+        """The paper of that name; without a name the one whose card says `default`."""
+        if name:
+            return _named("paper", name, self.papers)
+        for paper in self.papers.values():
+            if paper.card.default:
+                return paper
+        raise BenchError("no paper is marked as the default", "name one, as in --table NAME:1")
+
+    def expect(self, counts: Mapping[str, Mapping[str, tuple[int, ...]]]) -> None:
+        """Expect other class counts than the cards state: dataset -> fold -> samples per class (the miniature's)."""
+        for name, folds in counts.items():
+            card = self.datasets[name]
+            changed = card.model_copy(update={"counts": {"evaluated": Counts(folds=dict(folds))}})
+            changed._path = card.path
+            self.datasets[name] = changed
+
+    def table(self, ref: str) -> tuple[Paper, TableCard]:
+        """The table that `--table REF` means: `1` of the default paper, or `NAME:1` of another."""
+        paper_name, _, table_name = ref.rpartition(":")
+        paper = self.paper(paper_name)
+        return paper, _named(f"table of {paper.card.name}", table_name, paper.tables)
+
+
+def _named(kind: str, name: str, cards: Mapping[str, T]) -> T:
+    if name in cards:
+        return cards[name]
+    folded = {key.lower(): key for key in cards}
+    if name.lower() in folded:
+        return cards[folded[name.lower()]]
+    raise UnknownName(kind, name, cards)
+
+
+def built_in_root() -> Path:
+    """Where the built-in card folders lie: inside an installed wheel, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "_cards"
+    return inside if inside.is_dir() else package.parent
+
+
+def load(extra: Sequence[Path] = ()) -> Catalog:
+    """Read every card there is.
+
+    Args:
+        extra: folders named by the user; searched recursively.
+
+    Raises:
+        BenchError: a named folder does not exist. A broken card is not raised but listed.
+    """
+    catalog = Catalog()
+    raws = [raw for folder in BUILT_IN_FOLDERS for raw in _read_folder(built_in_root() / folder, "built-in", catalog)]
+    for folder in extra:
+        if not folder.is_dir():
+            raise BenchError(f"--cards {folder}: there is no such folder", "name the folder that holds your cards")
+        raws += _read_folder(folder, str(folder), catalog)
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        raws += _read_folder(_entry_folder(entry, catalog), f"entry point {entry.name}", catalog)
+    _admit(raws, catalog)
+    return catalog
+
+
+@dataclass(frozen=True)
+class _Raw:
+    """A TOML file that names its kind, not yet validated."""
+
+    path: Path
+    origin: str
+    facts: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.facts["kind"])
+
+    @property
+    def name(self) -> str:
+        return str(self.facts.get("name", self.path.stem))
+
+
+def _entry_folder(entry: metadata.EntryPoint, catalog: Catalog) -> Path | None:
+    """The folder of an installed plug-in, found without running the plug-in's code."""
+    import importlib.util
+
+    try:
+        spec = importlib.util.find_spec(entry.module)
+    except (ImportError, ValueError) as error:
+        catalog.broken.append(BrokenCard(f"entry point {entry.name}", f"{entry.value}: {error}"))
+        return None
+    if spec is None or not spec.submodule_search_locations:
+        catalog.broken.append(BrokenCard(f"entry point {entry.name}", f"{entry.value} is not an installed package"))
+        return None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _read_folder(folder: Path | None, origin: str, catalog: Catalog) -> list[_Raw]:
+    raws: list[_Raw] = []
+    if folder is None:
+        return raws
+    for path in _toml_files(folder):
+        try:
+            facts = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            catalog.broken.append(BrokenCard(str(path), f"not readable as TOML: {error}"))
+            continue
+        kind = facts.get("kind")
+        if not isinstance(kind, str) or kind not in SCHEMAS:
+            found = "has no `kind`" if kind is None else f"kind = {kind!r} is not a kind of card"
+            catalog.broken.append(BrokenCard(str(path), f"{found}; expected one of {', '.join(SCHEMAS)}"))
+            continue
+        raws.append(_Raw(path, origin, facts))
+    return raws
+
+
+def _toml_files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*.toml")):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.name not in NOT_CARDS and not hidden:
+            yield path
+
+
+def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
+    methods = {raw.name: raw for raw in reversed(raws) if raw.kind == "method"}
+    papers: dict[Path, Paper] = {}
+    for raw in sorted(raws, key=lambda raw: raw.kind == "table"):  # a paper before its tables
+        try:
+            card = _validate(raw, methods)
+            _keep(card, raw, catalog, papers)
+        except ValidationError as error:
+            catalog.broken.append(BrokenCard(str(raw.path), _in_words(error)))
+        except BenchError as error:
+            catalog.broken.append(BrokenCard(str(raw.path), str(error)))
+
+
+def _validate(raw: _Raw, methods: Mapping[str, _Raw]) -> AnyCard:
+    facts = _with_base(raw, methods, ()) if raw.kind == "method" else raw.facts
+    card = SCHEMAS[raw.kind].model_validate({"name": raw.path.stem, **facts})
+    card._path = raw.path
+    if isinstance(card, MethodCard):
+        from bench.cards.variant import check_axes
+
+        check_axes(card)
+    return card
+
+
+def _with_base(raw: _Raw, methods: Mapping[str, _Raw], seen: tuple[str, ...]) -> dict[str, Any]:
+    """The card's facts on top of those of the card it extends."""
+    own = _anchored(raw.facts, raw.path.parent)
+    base_name = own.get("extends", "")
+    if not base_name:
+        return own
+    if base_name in (*seen, raw.name):
+        raise BenchError(f"extends = {base_name!r} leads back to itself", "extend a card that stands on its own")
+    if base_name not in methods:
+        raise UnknownName("method to extend", base_name, methods)
+    base = _with_base(methods[base_name], methods, (*seen, raw.name))
+    inherited: dict[str, Any] = {key: base[key] for key in INHERITED if key in base}
+    return merged(inherited, own)
+
+
+def _anchored(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Turns `adapter = "file.py:Class"` into an absolute path, so that an extending card elsewhere finds it."""
+    encoder = facts.get("encoder")
+    if not isinstance(encoder, dict) or not isinstance(encoder.get("adapter"), str):
+        return facts
+    file, _, name = encoder["adapter"].rpartition(":")
+    if not file.endswith(".py"):
+        return facts
+    return {**facts, "encoder": {**encoder, "adapter": f"{(folder / file).resolve()}:{name}"}}
+
+
+def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` laid over `base`, tables merged key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in top.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper]) -> None:
+    if isinstance(card, TableCard):
+        paper = papers.get(raw.path.parent)
+        if paper is None:
+            raise BenchError(
+                "a table card lies beside its paper.toml, and there is none", "add one with kind = 'paper'"
+            )
+        _claim(paper.tables, card, raw, catalog)
+        return
+    shelves: dict[str, dict[str, Any]] = {
+        "method": catalog.methods,
+        "dataset": catalog.datasets,
+        "prompts": catalog.prompts,
+        "protocol": catalog.protocols,
+    }
+    if isinstance(card, PaperCard):
+        papers[raw.path.parent] = paper = Paper(card)
+        taken = catalog.papers.setdefault(card.name, paper)
+        if taken is not paper:
+            raise BenchError(f"the paper {card.name!r} is {taken.card.path} already", "give yours another name")
+        catalog.origins["paper", card.name] = raw.origin
+        return
+    if isinstance(card, ProtocolCard) and card.name == "native":
+        raise BenchError("'native' is what each method's own card prescribes", "give the protocol another name")
+    _claim(shelves[raw.kind], card, raw, catalog)
+
+
+def _claim(shelf: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:
+    if card.name in shelf:
+        taken = shelf[card.name].path
+        raise BenchError(f"the {raw.kind} name {card.name!r} is taken by {taken}", "give yours another name")
+    shelf[card.name] = card
+    catalog.origins[raw.kind, card.name] = raw.origin
+
+
+def _in_words(error: ValidationError) -> str:
+    lines = []
+    for item in error.errors():
+        where = ".".join(str(part) for part in item["loc"])
+        found = "" if item["type"] in ("missing", "extra_forbidden") else f" (found {item['input']!r:.80})"
+        lines.append(f"{where}: {item['msg']}{found}" if where else f"{item['msg']}{found}")
+    return "; ".join(lines)

@@ -1,0 +1,400 @@
+"""The card schemas: what may be stated about a method, dataset, prompt set, protocol, paper or table.
+
+A card is a TOML file whose `kind` says which schema it follows. Facts live here; no schema knows a name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
+
+from bench.data.protocol import FrameSampling, Pixels
+
+Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+
+class Facts(BaseModel):
+    """A strict, frozen table of facts: an unknown field is an error that names it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Card(Facts):
+    """What every card has in common.
+
+    Attributes:
+        name: what a user types.
+        title: what a table prints.
+        source: where the facts were read.
+    """
+
+    name: str = Field(pattern=NAME)
+    title: str = ""
+    source: str = ""
+    _path: Path = PrivateAttr(default=Path())
+
+    @property
+    def path(self) -> Path:
+        """The file this card was read from."""
+        return self._path
+
+    @property
+    def label(self) -> str:
+        """The title, or the name where there is none."""
+        return self.title or self.name
+
+
+class Unknown(Facts):
+    """Something the published work does not state, and what we do about it."""
+
+    what: str
+    default: str
+    alternative: str = ""
+
+
+class Weight(Facts):
+    """Where a checkpoint file comes from.
+
+    Attributes:
+        url: a direct address, or
+        hub: a Hugging Face repository, with `revision` pinned and `files` named.
+        sha256: the file's hash, or a prefix of it (OpenAI's addresses carry the whole one).
+        manual: how to get it where no program may (a form, a drive link).
+    """
+
+    url: str = ""
+    hub: str = ""
+    revision: str = ""
+    files: tuple[str, ...] = ()
+    sha256: str = ""
+    licence: str = ""
+    manual: str = ""
+
+
+class EncoderFacts(Facts):
+    """The network of a method.
+
+    Attributes:
+        adapter: `package.module:Class`, or `file.py:Class` beside the card.
+        sees: `images` one at a time, or whole `clips`.
+        model: which of the three protocols of `bench.models.base` the adapter implements.
+        size: side of the square input in pixels.
+        weights: role -> file name (or hub folder), looked up under the weight roots; `[weights]` says how to get it.
+        options: passed to the adapter as keywords.
+        similarity: `cosine` times the model's logit scale, or the plain `dot` product.
+        gmacs: billions of multiply-accumulates of one input, for the plan's cost; None where nobody counted.
+    """
+
+    adapter: str
+    sees: Literal["images", "clips"] = "images"
+    model: Literal["dual-encoder", "joint-scorer", "generator"] = "dual-encoder"
+    size: int = Field(default=224, gt=0)
+    weights: dict[str, str] = {}
+    options: dict[str, Any] = {}
+    similarity: Literal["cosine", "dot"] = "cosine"
+    gmacs: float | None = Field(default=None, gt=0)
+
+
+class HeadFacts(Facts):
+    """A projection on both sides of a dual encoder: a file, or the recipe that trains one."""
+
+    file: str
+    key: str = "mlp.weight"
+
+
+class Native(Facts):
+    """The input protocol that the model's own authors prescribe."""
+
+    pixels: Pixels = Pixels()
+    frames: FrameSampling = FrameSampling()
+
+
+class MethodCard(Card):
+    """A system that fills a row: network, input, head, and the axes its variants differ in.
+
+    Attributes:
+        extends: a card whose facts are taken over first; this card's own are merged on top.
+        page: the authors' public home.
+        trained_on: names of datasets whose clips, captions or labels the weights have seen; such a cell is marked.
+        protocol: the input protocol used unless the user says otherwise.
+        prompts: the prompt set used unless the table or the user says otherwise.
+        axes: axis -> value -> facts merged into this card when the variant has that value.
+        default: axis -> value where the variant does not say; an axis without one must be given.
+        weights: file name -> where it comes from.
+    """
+
+    kind: Literal["method"]
+    extends: str = ""
+    page: str = ""
+    licence: str = ""
+    trained_on: tuple[str, ...] = ()
+    media: tuple[Literal["image", "clip"], ...] = ("image", "clip")
+    protocol: str = "native"
+    prompts: str = "P-3"
+    encoder: EncoderFacts
+    head: HeadFacts | None = None
+    native: Native = Native()
+    axes: dict[str, dict[str, dict[str, Any]]] = {}
+    default: dict[str, str] = {}
+    weights: dict[str, Weight] = {}
+    unknowns: tuple[Unknown, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Layout(Facts):
+    """One way the dataset lies on disk: the reader that knows it, and what that reader must be told.
+
+    Attributes:
+        reader: `package.module:function`; see `bench.data.readers`.
+        needs: paths (globs) below the root, all of which exist where this layout is in use.
+        options: passed to the reader as keywords.
+    """
+
+    name: str
+    reader: str
+    needs: tuple[str, ...]
+    options: dict[str, Any] = {}
+
+
+class Counts(Facts):
+    """Test samples per class.
+
+    Attributes:
+        folds: fold -> samples per class, in the order of the card's `classes`.
+        total: where only a total is known.
+        source: who counted.
+    """
+
+    folds: dict[str, tuple[int, ...]] = {}
+    total: int | None = None
+    source: str = ""
+
+
+class Obtain(Facts):
+    """How a user gets the data."""
+
+    page: str
+    licence: str
+    how: str
+
+
+class Published(Facts):
+    """A number somebody published on this dataset, as something to check a first run against."""
+
+    method: str
+    prompts: str
+    war: float
+    source: str
+
+
+class DatasetCard(Card):
+    """A labelled test set (or an unlabelled training set): classes, folds, counts, layouts, and how to get it.
+
+    Attributes:
+        media: `image` or `clip`.
+        classes: class names; a label is an index into this list.
+        folds: fold names; metrics are averaged over them without weights.
+        counts: `evaluated` is what a run is checked against; others (`paper`) are shown beside it.
+        short_clips: how many evaluated clips have at most 16 frames; used to plan where no data are at hand.
+        inside: a dataset that holds the same files, so that the work is shared; used likewise.
+        layouts: tried in order; the first whose `needs` all exist is read.
+    """
+
+    kind: Literal["dataset"]
+    media: Literal["image", "clip"]
+    classes: tuple[str, ...]
+    folds: tuple[str, ...] = ("1",)
+    counts: dict[str, Counts] = {}
+    short_clips: int = 0
+    inside: str = ""
+    labelled: bool = True
+    layouts: tuple[Layout, ...] = Field(min_length=1)
+    obtain: Obtain
+    published: tuple[Published, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _counts_fit(self) -> DatasetCard:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"classes: {self.classes} names one twice")
+        for who, counts in self.counts.items():
+            for fold, row in counts.folds.items():
+                if fold not in self.folds:
+                    raise ValueError(f"counts.{who}.folds: {fold!r} is not one of the folds {self.folds}")
+                if len(row) != len(self.classes):
+                    raise ValueError(f"counts.{who}.folds.{fold}: {len(row)} numbers for {len(self.classes)} classes")
+        return self
+
+    @property
+    def evaluated(self) -> Counts:
+        """The counts a run is checked against."""
+        return self.counts.get("evaluated", Counts())
+
+
+class PromptCard(Card):
+    """A prompt set: for each class, one or more texts.
+
+    Attributes:
+        templates: texts with `{c}` for the class word, and any other placeholder that `words` explains.
+        words: placeholder -> class -> word; `words.c` replaces the class name itself.
+        overrides: class -> slot (1-based) -> another template for that class.
+        texts: class -> texts written out, instead of templates.
+        combine: how several texts become one score.
+    """
+
+    kind: Literal["prompts"]
+    templates: tuple[str, ...] = ()
+    words: dict[str, dict[str, str]] = {}
+    overrides: dict[str, dict[int, str]] = {}
+    texts: dict[str, tuple[str, ...]] = {}
+    combine: Combine = "mean-logits"
+    notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> PromptCard:
+        if bool(self.templates) == bool(self.texts):
+            raise ValueError("give `templates` or `texts`, one of the two")
+        for name, slots in self.overrides.items():
+            for slot in slots:
+                if not 1 <= slot <= len(self.templates):
+                    raise ValueError(f"overrides.{name}: slot {slot} is outside 1..{len(self.templates)}")
+        return self
+
+
+class ProtocolCard(Card):
+    """An input protocol that any method can be run with."""
+
+    kind: Literal["protocol"]
+    pixels: Pixels = Pixels()
+    frames: FrameSampling = FrameSampling()
+
+
+class ColumnGroup(Facts):
+    """Columns under one heading."""
+
+    title: str
+    datasets: tuple[str, ...]
+
+
+class Row(Facts):
+    """One row of a table: filled by a method, or computed from other rows.
+
+    Attributes:
+        id: unique in the table; the printed numbers are keyed by it.
+        cells: what the row shows in the columns of the table's `stub`. An empty text continues the cell above; where
+            there are fewer cells than columns, the last one spans the rest.
+        section: a heading across the table above this row; it opens a new block.
+        method: with `variant`, `prompts`, `protocol`: what fills the row.
+        minus: `(upper, lower)`: an arrow row, the difference of two rows.
+        of: rows averaged (`statistic` mean) or spread (`variance`, population).
+        mark: a sign printed behind the label; the table's `notes` explain it.
+        rank: whether the row competes for bold and underline; a rule is drawn above it where `rule` is true.
+        shown: false for a row that only others are computed from.
+    """
+
+    id: str
+    cells: tuple[str, ...] = Field(min_length=1)
+    section: str = ""
+    method: str = ""
+    variant: dict[str, str] = {}
+    prompts: str = ""
+    protocol: str = ""
+    minus: tuple[str, str] | None = None
+    of: tuple[str, ...] = ()
+    statistic: Literal["mean", "variance"] = "mean"
+    mark: str = ""
+    rank: bool = True
+    rule: bool = False
+    shown: bool = True
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The rows this one is computed from; none where a method fills it."""
+        return (*(self.minus or ()), *self.of)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Row:
+        if sum(map(bool, (self.method, self.minus, self.of))) != 1:
+            raise ValueError(f"row {self.id!r}: give one of `method`, `minus` and `of`")
+        return self
+
+
+class TableCard(Card):
+    """A table of a paper: its columns, its rows and how it looks.
+
+    Attributes:
+        stub: headings of the columns before the numbers.
+        columns: groups of datasets; each dataset takes one column.
+        metrics: in print order, joined by a slash in the dataset's column.
+        best: scope in which the best is bold, with `second` the next underlined: `table`, `block` (the rows under one
+            section heading), or `none`.
+        printed: CSV beside the card with the paper's own numbers, one line a row id.
+        notes: sign -> note, printed under the table.
+    """
+
+    kind: Literal["table"]
+    caption: str = ""
+    stub: tuple[str, ...] = Field(default=("Method",), min_length=1)
+    columns: tuple[ColumnGroup, ...] = Field(min_length=1)
+    metrics: tuple[Literal["uar", "war"], ...] = ("uar", "war")
+    rows: tuple[Row, ...] = Field(min_length=1)
+    best: Literal["table", "block", "none"] = "table"
+    second: bool = False
+    printed: str = ""
+    notes: dict[str, str] = {}
+
+    @field_validator("rows")
+    @classmethod
+    def _rows_fit(cls, rows: tuple[Row, ...]) -> tuple[Row, ...]:
+        ids = [row.id for row in rows]
+        for row in rows:
+            if ids.count(row.id) > 1:
+                raise ValueError(f"row id {row.id!r} is used twice")
+            if missing := [ref for ref in row.sources if ref not in ids]:
+                raise ValueError(f"row {row.id!r} refers to {missing}, which are no rows of this table")
+        settled: set[str] = set()
+        for _ in rows:
+            settled |= {row.id for row in rows if settled.issuperset(row.sources)}
+        if circle := [i for i in ids if i not in settled]:
+            raise ValueError(f"rows {circle} are computed from one another in a circle")
+        return rows
+
+    @model_validator(mode="after")
+    def _layout_fits(self) -> TableCard:
+        if len(set(self.datasets)) < len(self.datasets):
+            raise ValueError(f"columns: {self.datasets} names a dataset twice")
+        for row in self.rows:
+            if len(row.cells) > len(self.stub):
+                raise ValueError(f"row {row.id!r}: {len(row.cells)} cells for the columns {self.stub}")
+            if row.mark and row.mark not in self.notes:
+                raise ValueError(f"row {row.id!r}: its mark {row.mark!r} has no note")
+        return self
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The datasets of all column groups, in order."""
+        return tuple(name for group in self.columns for name in group.datasets)
+
+
+class PaperCard(Card):
+    """A paper whose tables lie beside this card."""
+
+    kind: Literal["paper"]
+    bibtex: str = ""
+    page: str = ""
+    default: bool = False
+    notes: tuple[str, ...] = ()
+
+
+AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard
+SCHEMAS: dict[str, type[AnyCard]] = {
+    "method": MethodCard,
+    "dataset": DatasetCard,
+    "prompts": PromptCard,
+    "protocol": ProtocolCard,
+    "table": TableCard,
+    "paper": PaperCard,
+}

@@ -1,0 +1,175 @@
+"""Where things are on this machine: datasets, weights, the store. Flags rule over the environment, that over a file.
+
+The file is `bench.toml` in the working directory, or `fer-bench/config.toml` in the user's configuration folder:
+
+    [data]
+    root = "/data"              # holds one folder a dataset, named as its card
+    raf-db = "/elsewhere/RAF"   # or one by one
+    [weights]
+    root = "/weights"
+    [store]
+    root = "/scratch/fer-bench"
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench.cards.schema import DatasetCard, Weight
+from bench.errors import BenchError, DataError, WeightsError
+
+ENV = "BENCH"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs to know about the machine.
+
+    Attributes:
+        store: the artifact store's folder.
+        weights: folders searched for checkpoints, in order.
+        data: dataset -> its root, where one is stated.
+        data_roots: folders searched for a folder with the dataset's name.
+        counts: dataset -> fold -> samples per class, where the world has other counts than the card (the miniature).
+        miniature: whether this is the miniature's world; every table says so.
+    """
+
+    store: Path
+    weights: tuple[Path, ...] = ()
+    data: Mapping[str, Path] = field(default_factory=dict)
+    data_roots: tuple[Path, ...] = ()
+    counts: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    miniature: bool = False
+
+    def find_data(self, card: DatasetCard) -> Path | None:
+        """The dataset's root, or None where it is nowhere."""
+        return next((path for path in self.data_candidates(card) if path.is_dir()), None)
+
+    def data_candidates(self, card: DatasetCard) -> list[Path]:
+        """Every place where the dataset is looked for, in order."""
+        if card.name in self.data:
+            return [self.data[card.name]]
+        return [root / card.name for root in self.data_roots]
+
+    def data_root(self, card: DatasetCard) -> Path:
+        """The dataset's root.
+
+        Raises:
+            DataError: it is nowhere: where it was looked for, how to obtain it, which setting points to it.
+        """
+        found = self.find_data(card)
+        if found is not None:
+            return found
+        looked = ", ".join(str(path) for path in self.data_candidates(card)) or "nowhere: no data folder is set"
+        variable = f"{ENV}_DATA_{card.name.upper().replace('-', '_')}"
+        raise DataError(
+            f"{card.label} is not here (looked in {looked})",
+            f"{card.obtain.how} ({card.obtain.page}); then --data {card.name}=PATH, or {variable}=PATH, "
+            f'or `{card.name} = "PATH"` under [data] in bench.toml',
+        )
+
+    def find_weight(self, name: str) -> Path | None:
+        """The checkpoint file or folder of that name, or None."""
+        return next((root / name for root in self.weights if (root / name).exists()), None)
+
+    def weight(self, name: str, facts: Weight | None, method: str) -> Path:
+        """The checkpoint of that name.
+
+        Raises:
+            WeightsError: it is nowhere: where it was looked for and how to get it.
+        """
+        found = self.find_weight(name)
+        if found is not None:
+            return found
+        looked = ", ".join(str(root / name) for root in self.weights)
+        if facts is not None and (facts.url or facts.hub):
+            how = f"bench fetch {method}, or put the file there"
+        elif facts is not None and facts.manual:
+            how = facts.manual
+        else:
+            how = "put the file there, or name its folder with --weights DIR"
+        raise WeightsError(f"the weights {name} of {method} are not here (looked at {looked})", how)
+
+
+def cache_home() -> Path:
+    """The user's cache folder of this program."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "fer-bench"
+
+
+def load(
+    *,
+    data: Sequence[str] = (),
+    weights: Sequence[Path] = (),
+    store: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    working_directory: Path | None = None,
+) -> Settings:
+    """Put flags, environment and configuration file together.
+
+    Args:
+        data: `PATH` (a folder with one folder a dataset) or `NAME=PATH`, as `--data` takes them.
+        weights: folders with checkpoints, as `--weights` takes them.
+        store: the store's folder, as `--store` takes it.
+        environ: the environment.
+        working_directory: where `bench.toml` is looked for.
+    """
+    file = _configuration(environ, working_directory or Path.cwd())
+    filed = {key: Path(value).expanduser() for key, value in file.get("data", {}).items()}
+    roots: list[Path] = []
+    named: dict[str, Path] = {name: path for name, path in filed.items() if name != "root"}
+    prefix = f"{ENV}_DATA_"
+    for key, value in environ.items():
+        if key.startswith(prefix):
+            named[key.removeprefix(prefix).lower().replace("_", "-")] = Path(value)
+    for item in data:
+        name, equals, path = item.partition("=")
+        if equals:
+            named[name] = Path(path).expanduser()
+        else:
+            roots.append(Path(item).expanduser())
+    if f"{ENV}_DATA" in environ:
+        roots.append(Path(environ[f"{ENV}_DATA"]))
+    if "root" in filed:
+        roots.append(filed["root"])
+    weight_roots = [path.expanduser() for path in weights]
+    if f"{ENV}_WEIGHTS" in environ:
+        weight_roots.append(Path(environ[f"{ENV}_WEIGHTS"]))
+    if "root" in file.get("weights", {}):
+        weight_roots.append(Path(file["weights"]["root"]).expanduser())
+    weight_roots.append(cache_home() / "weights")
+    where = store or environ.get(f"{ENV}_STORE") or file.get("store", {}).get("root") or cache_home() / "store"
+    return Settings(Path(where).expanduser(), tuple(weight_roots), named, tuple(roots))
+
+
+def miniature(store: Path | None = None) -> Settings:
+    """The world of the embedded miniature, built at first use.
+
+    Args:
+        store: another place for its embeddings than the user's cache folder.
+    """
+    from bench.mini.world import build
+
+    world = build(cache_home() / "mini")
+    where = store or Path(os.environ.get(f"{ENV}_STORE") or cache_home() / "mini-store")
+    return Settings(where, (world.weights,), world.data, (), world.counts, miniature=True)
+
+
+def _configuration(environ: Mapping[str, str], working_directory: Path) -> dict[str, Any]:
+    base = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    for path in (working_directory / "bench.toml", base / "fer-bench" / "config.toml"):
+        if path.is_file():
+            try:
+                facts = tomllib.loads(path.read_text(encoding="utf-8"))
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise BenchError(f"{path} is not readable as TOML: {error}", "correct the file") from error
+            unknown = set(facts) - {"data", "weights", "store"}
+            if unknown:
+                raise BenchError(f"{path}: unknown sections {sorted(unknown)}", "known: data, weights, store")
+            return facts
+    return {}
