@@ -1,0 +1,116 @@
+"""From a dataset card and a folder to samples: which layout is in use, and whether the counts are the card's."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from bench.cards.schema import DatasetCard, Layout
+from bench.data.samples import Frames, Sample, Split, Still, Video
+from bench.errors import DataError, UnknownName
+
+Reader = Callable[..., list[Sample]]
+KINDS = {Still: "picture", Frames: "folder of frames", Video: "video"}
+
+
+class CountDifference(NamedTuple):
+    """A class (or, where the card knows only a total, all of them) that has another number of samples than stated."""
+
+    fold: str
+    name: str
+    expected: int
+    found: int
+
+
+def open_split(card: DatasetCard, root: Path, fold: str) -> Split:
+    """Read one fold of a dataset in the first of the card's layouts that is there.
+
+    Raises:
+        DataError: there is no such root, no layout is complete (each is named with what it lacks), the reader does
+            not take the layout's options, a sample is a clip in a set of pictures or the reverse, or the reader found
+            the data broken.
+        UnknownName: the card has no such fold.
+    """
+    if fold not in card.folds:
+        raise UnknownName(f"fold of {card.name}", fold, card.folds)
+    layout = find_layout(card, root)
+    samples = _call(card, layout, root, fold)
+    strange = next((sample for sample in samples if isinstance(sample.media, Still) != (card.media == "image")), None)
+    if strange is not None:
+        raise DataError(
+            f"{card.name}: {strange.id} in {root} is a {KINDS[type(strange.media)]},"
+            f" but this dataset's samples are {'pictures' if card.media == 'image' else 'clips'}"
+            f" (layout {layout.name!r})",
+            "check that the root is this dataset's",
+        )
+    return Split(card.name, fold, layout.name, tuple(samples))
+
+
+def find_layout(card: DatasetCard, root: Path) -> Layout:
+    """The first of the card's layouts whose needs all exist below the root.
+
+    Raises:
+        DataError: there is no such root, or no layout is complete.
+    """
+    if not root.is_dir():
+        raise DataError(f"{card.name}: the root {root} is no folder", f"{card.obtain.how} ({card.obtain.page})")
+    lacking = []
+    for layout in card.layouts:
+        missing = [need for need in layout.needs if next(root.glob(need), None) is None]
+        if not missing:
+            return layout
+        lacking.append(f"  {layout.name}: no {', no '.join(missing)}")
+    raise DataError(
+        f"{card.name}: no layout of this dataset is complete below {root}:\n" + "\n".join(lacking),
+        f"{card.obtain.how} ({card.obtain.page})",
+    )
+
+
+def check_counts(card: DatasetCard, split: Split, who: str = "evaluated") -> list[CountDifference]:
+    """Where a fold's samples per class differ from the card's counts; whether that is allowed is the caller's to say.
+
+    Args:
+        card: the dataset.
+        split: one of its folds.
+        who: whose counts, of the card's `counts`; nothing differs from counts that the card does not state.
+    """
+    counts = card.counts.get(who)
+    if counts is None:
+        return []
+    if split.fold in counts.folds:
+        found = [0] * len(card.classes)
+        for sample in split.samples:
+            found[sample.label] += 1
+        rows = zip(card.classes, counts.folds[split.fold], found, strict=True)
+        return [CountDifference(split.fold, name, due, is_) for name, due, is_ in rows if due != is_]
+    if counts.total is not None and len(card.folds) == 1 and counts.total != len(split.samples):
+        return [CountDifference(split.fold, "all classes", counts.total, len(split.samples))]
+    return []
+
+
+def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> list[Sample]:
+    where = f"{card.name}, layout {layout.name!r}"
+    reader = _resolve(layout.reader, where)
+    options: dict[str, Any] = dict(layout.options)
+    try:
+        inspect.signature(reader).bind(root, card.classes, fold, **options)
+    except TypeError as error:
+        raise DataError(
+            f"{where}: the reader {layout.reader} cannot be called with the options {sorted(options)}: {error}",
+            f"its options: {', '.join(list(inspect.signature(reader).parameters)[3:])}",
+        ) from None
+    return reader(root, card.classes, fold, **options)
+
+
+def _resolve(name: str, where: str) -> Reader:
+    module, _, function = name.partition(":")
+    try:
+        reader: Reader = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(
+            f"{where}: the reader {name!r} cannot be loaded: {error}", "write it as 'package.module:function'"
+        ) from None
+    return reader

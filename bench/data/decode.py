@@ -1,0 +1,100 @@
+"""From bytes on disk to RGB pictures. A file that cannot be decoded is named, whatever library failed on it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from bench.data.samples import Blob
+from bench.data.video import OpenedVideo
+from bench.errors import DataError
+
+MAX_PIXELS = 80_000_000
+GRAY_SIDE = 48
+
+
+def read(blob: Blob) -> bytes:
+    """The bytes of a blob.
+
+    Raises:
+        DataError: the file cannot be read, is empty, or ends before the blob does.
+    """
+    try:
+        with blob.path.open("rb") as file:
+            if blob.offset:
+                file.seek(blob.offset)
+            data = file.read() if blob.length is None else file.read(blob.length)
+    except OSError as error:
+        raise DataError(f"{blob.path} cannot be read: {error.strerror or error}") from None
+    if not data:
+        raise DataError(f"{_name(blob)} is empty (zero bytes)", "fetch or extract the file again")
+    if blob.length is not None and len(data) < blob.length:
+        raise DataError(f"{_name(blob)} ends after {len(data)} of {blob.length} bytes", "fetch the file again")
+    return data
+
+
+def picture(blob: Blob) -> Image.Image:
+    """Decode a picture to RGB as Pillow's `open` and `convert("RGB")` do, the way the paper's authors load theirs.
+
+    An EXIF orientation is not applied, because their loader does not; transparency is dropped, grey is repeated.
+
+    Raises:
+        DataError: the bytes are no picture, are damaged or cut short, or announce more than 80 million pixels.
+    """
+    data = read(blob)
+    if blob.codec == "gray48":
+        return _gray48(data, blob)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(data))
+        if opened.width * opened.height > MAX_PIXELS:
+            raise DataError(
+                f"{_name(blob)} announces {opened.width} x {opened.height} pixels, more than {MAX_PIXELS:,}",
+                "check the file; shrink the picture if it is really so large",
+            )
+        return opened.convert("RGB")
+    except UnidentifiedImageError:
+        raise DataError(f"{_name(blob)} is no picture that Pillow knows", "fetch or extract the file again") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
+        raise DataError(f"{_name(blob)} cannot be decoded: {error}", "fetch or extract the file again") from None
+
+
+def video_length(path: Path) -> int:
+    """The number of frames of a video file, counted in the file, not taken from its header.
+
+    Raises:
+        DataError: no reader can open it, or its header announces more frames than it holds.
+    """
+    return OpenedVideo(path).length
+
+
+def video_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+    """Frames of a video file as RGB arrays `[H, W, 3]`, in the order asked for; an index may occur twice.
+
+    Raises:
+        DataError: no reader can decode them, or an index lies outside the video.
+    """
+    return OpenedVideo(path).frames(indices)
+
+
+def _gray48(data: bytes, blob: Blob) -> Image.Image:
+    try:
+        values = np.array(data.split(), dtype=np.int64)
+    except ValueError as error:
+        raise DataError(f"{_name(blob)}: a grey value is no number: {error}") from None
+    if values.size != GRAY_SIDE**2 or values.min() < 0 or values.max() > 255:
+        raise DataError(f"{_name(blob)}: expected {GRAY_SIDE**2} grey values of 0 to 255, found {values.size}")
+    return Image.fromarray(values.astype(np.uint8).reshape(GRAY_SIDE, GRAY_SIDE)).convert("RGB")
+
+
+def _name(blob: Blob) -> str:
+    if blob.offset == 0 and blob.length is None:
+        return str(blob.path)
+    return f"{blob.path} (bytes {blob.offset} to {blob.offset + (blob.length or 0)})"

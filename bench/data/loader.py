@@ -1,0 +1,140 @@
+"""From items to batches of prepared pixels, decoded by several threads ahead of whoever takes them.
+
+Decoding and resizing release the interpreter lock, so threads scale; memory is bounded by the window of tasks ahead.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from bench.data.decode import picture, video_frames
+from bench.data.protocol import Pixels
+from bench.data.samples import FrameRef
+from bench.data.transforms import prepare
+from bench.errors import DataError
+
+STILLS_PER_TASK = 8
+
+Array = npt.NDArray[Any]
+
+
+class Item(NamedTuple):
+    """One input of a network: a picture, or the frames of a clip, under the digest its result is stored by."""
+
+    key: bytes
+    frames: tuple[FrameRef, ...]
+
+
+class Failure(NamedTuple):
+    """An item that could not be read, and why."""
+
+    key: bytes
+    reason: str
+
+
+class Batch(NamedTuple):
+    """Prepared pixels `[B, T, 3, S, S]` (uint8, or float32 where the protocol resizes tensors), and what failed."""
+
+    keys: list[bytes]
+    pixels: Array
+    failures: list[Failure]
+
+
+def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int) -> Iterator[Batch]:
+    """Decode and prepare items in their order.
+
+    Args:
+        items: all with the same number of frames.
+        pixels: the input protocol.
+        size: side of the square output.
+        workers: decoding threads.
+        batch: items a batch; the last may be smaller.
+    """
+    keys: list[bytes] = []
+    ready: list[Array] = []
+    failures: list[Failure] = []
+    for item, outcome in _outcomes(items, pixels, size, workers=workers, ahead=2 * batch):
+        if isinstance(outcome, str):
+            failures.append(Failure(item.key, outcome))
+            continue
+        keys.append(item.key)
+        ready.append(outcome)
+        if len(ready) == batch:
+            yield Batch(keys, np.stack(ready), failures)
+            keys, ready, failures = [], [], []
+    if ready or failures:
+        empty = np.empty((0, 1, 3, size, size), np.uint8)
+        yield Batch(keys, np.stack(ready) if ready else empty, failures)
+
+
+Outcome = Array | str
+
+
+def _outcomes(
+    items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, ahead: int
+) -> Iterator[tuple[Item, Outcome]]:
+    """Each item with its pixels `[T, 3, S, S]`, or with the reason why there are none."""
+    window: deque[tuple[Sequence[Item], Future[list[Outcome]]]] = deque()
+    waiting = 0
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
+        try:
+            for task in _tasks(items):
+                window.append((task, pool.submit(_decode, task, pixels, size)))
+                waiting += len(task)
+                while waiting > ahead + len(task):
+                    done, future = window.popleft()
+                    waiting -= len(done)
+                    yield from zip(done, future.result(), strict=True)
+            while window:
+                done, future = window.popleft()
+                yield from zip(done, future.result(), strict=True)
+        finally:
+            for _, future in window:
+                future.cancel()
+
+
+def _tasks(items: Sequence[Item]) -> Iterator[list[Item]]:
+    """Items that are decoded together: pictures a few at a time, and frames of one video in one pass through it."""
+    task: list[Item] = []
+    for item in items:
+        first = item.frames[0]
+        if task:
+            head = task[0].frames[0]
+            same_video = first.index is not None and head.index is not None and first.blob == head.blob
+            both_stills = first.index is None and head.index is None and len(item.frames) == 1
+            if not (same_video or (both_stills and len(task) < STILLS_PER_TASK)):
+                yield task
+                task = []
+        task.append(item)
+    if task:
+        yield task
+
+
+def _decode(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
+    if task[0].frames[0].index is not None:
+        return _decode_video(task, pixels, size)
+    results: list[Outcome] = []
+    for item in task:
+        try:
+            done = {ref: prepare(picture(ref.blob), pixels, size) for ref in dict.fromkeys(item.frames)}
+            results.append(np.stack([done[ref] for ref in item.frames]))
+        except DataError as error:
+            results.append(error.what)
+    return results
+
+
+def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
+    wanted = sorted({ref.index for item in task for ref in item.frames if ref.index is not None})
+    try:
+        frames = video_frames(task[0].frames[0].blob.path, wanted)
+    except DataError as error:
+        return [error.what] * len(task)
+    done = {index: prepare(Image.fromarray(frame), pixels, size) for index, frame in zip(wanted, frames, strict=True)}
+    return [np.stack([done[ref.index] for ref in item.frames if ref.index is not None]) for item in task]

@@ -1,0 +1,73 @@
+"""The input protocol as data: how a picture becomes pixels, and which frames of a clip are seen.
+
+These are the validated tables of a card (`[pixels]`, `[frames]`); `transforms.py` and `sampling.py` carry them out.
+Everything here that can change a pixel or a frame index is part of an embedding's key in the store.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Triple = tuple[float, float, float]
+
+
+class _Facts(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Pixels(_Facts):
+    """How one RGB picture becomes `[3, S, S]` floats.
+
+    Attributes:
+        resize: `squash` to S x S without regard to the aspect ratio, or `shortest` side to `resize_to`, then a centre
+            crop of S x S.
+        resize_to: the shortest side after `shortest`; None is S itself.
+        interpolation: as Pillow names it; always with Pillow's antialiasing unless `stage` is `tensor`.
+        mean: subtracted per channel after division by 255; None with `std` None leaves [0, 1] (the paper's protocol).
+        std: divides per channel.
+        stage: `image` resizes uint8 pictures as Pillow does, then normalises; `tensor` normalises first and resizes
+            the float tensor without antialiasing (what some authors' code does).
+        version: bumped when the mechanism changes a pixel.
+    """
+
+    resize: Literal["squash", "shortest"] = "squash"
+    resize_to: int | None = Field(default=None, gt=0)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: Triple | None = None
+    std: Triple | None = None
+    stage: Literal["image", "tensor"] = "image"
+    version: int = 1
+
+
+class FrameSampling(_Facts):
+    """Which frames of a clip are seen. `count` is the number of indices returned, always.
+
+    Attributes:
+        rule: `segments`: with n > count frames, index_i = floor(n / (2 count) + i n / count) (the paper's list
+            reader); `linspace`: count points from 0 to n - 1, truncated; `stride`: every `stride`-th frame, the first
+            `count` of them from `start`; `chunks`: consecutive seconds of 30 frames for 3D-convolution features.
+        count: how many frames a clip gives.
+        short_clip: for `segments` when n <= count: `first` repeats frame 0 (the paper's reader), `edge` takes every
+            frame and repeats the last, `spread` applies the rule all the same.
+        stride: for `stride`.
+        start: for `stride`: index of the first frame after striding, with wrap-around.
+        version: bumped when the mechanism changes an index.
+    """
+
+    rule: Literal["segments", "linspace", "stride", "chunks"] = "segments"
+    count: int = Field(default=16, gt=0)
+    short_clip: Literal["first", "edge", "spread"] = "first"
+    stride: int = Field(default=1, gt=0)
+    start: int = Field(default=0, ge=0)
+    version: int = 1
+
+
+class Protocol(_Facts):
+    """A named input protocol: pixels and frames, with the source of the rule."""
+
+    name: str
+    pixels: Pixels = Pixels()
+    frames: FrameSampling = FrameSampling()
+    source: str = ""

@@ -1,0 +1,77 @@
+"""A folder of pictures, and for each a NumPy file that holds its label."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.readers.lists import Labels, unique
+from bench.data.readers.tree import PICTURES, Kind, Shelf, Tree, inside, some, stem, suffix
+from bench.data.samples import Sample
+from bench.errors import DataError
+
+
+def read(
+    root: Path,
+    classes: Sequence[str],
+    fold: str,
+    *,
+    images: str,
+    annotation: str,
+    codes: Mapping[str, str],
+    skip: Sequence[str] = (),
+) -> list[Sample]:
+    """Read pictures with one annotation file each.
+
+    Args:
+        root: the dataset's root.
+        classes: class words; a label is an index into them.
+        fold: put in place of `{fold}`.
+        images: the folder of pictures, below the root.
+        annotation: a picture's annotation, below the root, made of `{stem}`: a `.npy` file of one number, or of one
+            number as text.
+        codes: number -> class word.
+        skip: numbers left out on purpose.
+
+    Returns:
+        Samples sorted by name; the id is the picture's name without suffix.
+
+    Raises:
+        DataError: see `bench.data.readers`; also an annotation that is missing or is not one number.
+    """
+    tree = Tree(root)
+    base = inside(images.format(fold=fold), str(root))
+    found = tree.listing(base)
+    if found is None:
+        raise DataError(f"{root / base} does not exist", "see `bench show` for how to obtain the dataset")
+    labels = Labels(classes, codes, skip)
+    shelf = Shelf(tree, root / base)
+    samples, unlabelled = [], []
+    for name in sorted(name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in PICTURES):
+        note = inside(annotation.format(stem=stem(name), fold=fold), str(root))
+        if tree.kind(note) is not Kind.FILE:
+            unlabelled.append(note)
+            continue
+        index = labels.index(_number(root / note), str(root / note))
+        if index is None:
+            continue
+        media = shelf.find(f"{base}/{name}")
+        if media is not None:
+            samples.append(Sample(stem(name), index, media))
+    if unlabelled:
+        raise DataError(
+            f"{root / base}: {len(unlabelled)} of its pictures have no annotation: {some(unlabelled)}",
+            "unpack the annotations completely",
+        )
+    shelf.require()
+    return unique(samples, root / base)
+
+
+def _number(file: Path) -> str:
+    try:
+        value = np.load(file, allow_pickle=False)
+        return str(int(value.reshape(()).item()))
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        raise DataError(f"{file} is not one number in NumPy's format: {error}") from None

@@ -1,0 +1,71 @@
+"""One folder per class; in it pictures, videos, or one folder of frames per clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.data.readers.lists import Labels, unique
+from bench.data.readers.tree import PICTURES, VIDEOS, Kind, Shelf, Tree, inside, some, suffix
+from bench.data.samples import Sample
+from bench.errors import DataError
+
+
+def read(
+    root: Path,
+    classes: Sequence[str],
+    fold: str,
+    *,
+    path: str,
+    names: Mapping[str, str] | None = None,
+    skip: Sequence[str] = (),
+    labelled: bool = True,
+) -> list[Sample]:
+    """Read a folder of class folders.
+
+    Args:
+        root: the dataset's root.
+        classes: class words; a label is an index into them.
+        fold: put in place of `{fold}` in `path`.
+        path: the folder that holds the class folders, below the root.
+        names: folder name -> class word, beside the class words themselves. Case does not matter, and a leading
+            number that only sorts the folders (`0_Happiness`) is passed over.
+        skip: folders left out on purpose.
+        labelled: false gives every sample the label -1, whatever its folder is called.
+
+    Returns:
+        Samples sorted by folder and name; the id is `FOLDER/NAME`.
+
+    Raises:
+        DataError: see `bench.data.readers`.
+    """
+    tree = Tree(root)
+    base = inside(path.format(fold=fold), str(root))
+    found = tree.listing(base)
+    if found is None:
+        raise DataError(f"{root / base} does not exist", "see `bench show` for how to obtain the dataset")
+    stray = [name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in PICTURES | VIDEOS]
+    if stray:
+        raise DataError(f"{root / base}: {some(sorted(stray))} lies in no class folder")
+    labels = Labels(classes, names or {}, skip)
+    shelf = Shelf(tree, root / base)
+    samples = []
+    for folder in sorted(name for name, kind in found.items() if kind is Kind.FOLDER):
+        index = labels.index(_word(folder), f"{root / base / folder}") if labelled else -1
+        if index is None:
+            continue
+        place = f"{base}/{folder}" if base else folder
+        for name in sorted(tree.listing(place) or {}):
+            inner = f"{place}/{name}"
+            if tree.kind(inner) is Kind.FILE and suffix(name) not in PICTURES | VIDEOS:
+                continue
+            media = shelf.find(inner)
+            if media is not None:
+                samples.append(Sample(f"{folder}/{name}", index, media))
+    shelf.require()
+    return unique(samples, root / base)
+
+
+def _word(folder: str) -> str:
+    return re.sub(r"^\d+[-_. ]+(?=\D)", "", folder)

@@ -1,0 +1,96 @@
+"""Tar shards in the webdataset convention, pictures read in place."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.data.readers.lists import Labels, text_lines, unique
+from bench.data.readers.tree import PICTURES, Kind, Tree, inside, some
+from bench.data.samples import Blob, Sample, Still
+from bench.errors import DataError
+
+
+@dataclass(slots=True)
+class _Group:
+    where: str
+    pictures: list[Blob] = field(default_factory=list)
+    label: str | None = None
+
+
+def read(
+    root: Path,
+    classes: Sequence[str],
+    fold: str,
+    *,
+    shards: str,
+    names: str,
+    codes: Mapping[str, str] | None = None,
+    skip: Sequence[str] = (),
+) -> list[Sample]:
+    """Read pictures and their labels out of tar files, without unpacking.
+
+    Members `KEY.jpg` (or another picture) and `KEY.cls` belong together; `.cls` holds a number, and line `number` of
+    `names`, from 0, says in a word what it means.
+
+    Args:
+        root: the dataset's root.
+        classes: class words; a label is an index into them.
+        fold: put in place of `{fold}`.
+        shards: glob of the tar files, below the root, read in the order of the numbers in their names.
+        names: a text file with one class name a line.
+        codes: name in that file -> class word.
+        skip: names left out on purpose.
+
+    Returns:
+        Samples in the order of the shards; the id is the key.
+
+    Raises:
+        DataError: see `bench.data.readers`; also a damaged or compressed shard, and a key without its picture or label.
+    """
+    tree = Tree(root)
+    words = [line.strip() for line in text_lines(tree.one(names)) if line.strip()]
+    labels = Labels(classes, codes or {}, skip)
+    found = [path for path in tree.expand(inside(shards.format(fold=fold), str(root))) if tree.kind(path) is Kind.FILE]
+    if not found:
+        raise DataError(f"{root}: nothing matches {shards!r}", "see `bench show` for how to obtain the dataset")
+    samples = []
+    for shard in sorted(found, key=lambda path: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", path)]):
+        for key, group in _groups(root / shard):
+            if len(group.pictures) != 1 or group.label is None:
+                raise DataError(f"{group.where}: expected one picture and one .cls, found {len(group.pictures)} and "
+                                f"{'one' if group.label is not None else 'none'}")  # fmt: skip
+            if not group.label.isdigit() or int(group.label) >= len(words):
+                raise DataError(f"{group.where}: the label {group.label!r} is no line of {names}: {some(words)}")
+            index = labels.index(words[int(group.label)], group.where)
+            if index is not None:
+                samples.append(Sample(key, index, Still(group.pictures[0])))
+    return unique(samples, root / shards)
+
+
+def _groups(shard: Path) -> Iterator[tuple[str, _Group]]:
+    """The members of a shard by key, in order; other members than pictures and labels are passed over."""
+    groups: dict[str, _Group] = {}
+    size = shard.stat().st_size
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            for member in tar:
+                if not member.isfile():
+                    continue
+                folder, _, base = member.name.rpartition("/")
+                key, _, ending = base.partition(".")
+                key = f"{folder}/{key}" if folder.strip("./") else key
+                group = groups.setdefault(key, _Group(f"{shard}, member {member.name}"))
+                if member.offset_data + member.size > size:
+                    raise DataError(f"{shard} ends inside its member {member.name}", "fetch the shard again")
+                if f".{ending.lower()}" in PICTURES:
+                    group.pictures.append(Blob(shard, member.offset_data, member.size))
+                elif ending == "cls":
+                    content = tar.extractfile(member)
+                    group.label = content.read().decode("ascii", "replace").strip() if content else None
+    except (tarfile.TarError, OSError) as error:
+        raise DataError(f"{shard} is no plain tar file, or is damaged: {error}", "fetch the shard again") from None
+    yield from groups.items()

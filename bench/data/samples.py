@@ -1,0 +1,101 @@
+"""What a dataset is made of once it has been read: samples, and where their pictures lie.
+
+A reader turns an on-disk layout into `Sample`s without opening a picture. The frame sampler turns a sample's
+`Media` into `FrameRef`s, and only the decoder opens them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """Some bytes on disk: a whole file, or a slice of one (a member of a tar, a field of a CSV).
+
+    Attributes:
+        path: the file.
+        offset: first byte.
+        length: number of bytes; None is the rest of the file.
+        codec: `image` is anything Pillow opens; `gray48` is FER2013's text of 48x48 grey values in decimal.
+    """
+
+    path: Path
+    offset: int = 0
+    length: int | None = None
+    codec: Literal["image", "gray48"] = "image"
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """One picture."""
+
+    blob: Blob
+
+
+@dataclass(frozen=True, slots=True)
+class Frames:
+    """A clip as a list of picture files, in time order.
+
+    Attributes:
+        files: the pictures on disk.
+        count: the number of frames the sampler is told; an authors' list may state another number than lies on
+            disk, and then the list rules (an index past the last file is an error, never a clamp).
+        fps: frames per second where the layout states it.
+    """
+
+    files: tuple[Path, ...]
+    count: int
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Video:
+    """A clip as a video file; its number of frames is known only once it is opened."""
+
+    path: Path
+
+
+Media = Still | Frames | Video
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled picture or clip.
+
+    Attributes:
+        id: unique inside its dataset and fold, stable across machines (never an absolute path).
+        label: index into the dataset card's `classes`; -1 where a layout has no labels (training data).
+        media: where the pictures are.
+    """
+
+    id: str
+    label: int
+    media: Media
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """One picture to be decoded: a blob, or frame `index` of the video file in it."""
+
+    blob: Blob
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One fold of a dataset, as it was found on disk.
+
+    Attributes:
+        dataset: the card's name.
+        fold: one of the card's folds.
+        layout: the name of the card's layout in which it was found.
+        samples: in the reader's order.
+    """
+
+    dataset: str
+    fold: str
+    layout: str
+    samples: tuple[Sample, ...]
