@@ -1,0 +1,313 @@
+"""The artifact store: the only code that writes a cache.
+
+A shelf holds the rows of one artifact, one row a digest (of a picture, a clip, a text). Its name is the hash of what
+can change a row: model, checkpoint bytes, input protocol, dtype, code version of the step; see `Recipe`. Nothing else
+is in it, so a prompt, a head, a table, a batch size, a worker count, a path or a modification time recomputes nothing.
+
+Guarantee: a row that can be read is the row that was written. A shard is written beside its place, flushed to the disk
+and renamed into it, under a name that holds the checksum of its bytes; it is verified before its rows are used. A kill
+at any moment loses the rows of the shard in hand and nothing else. One writer a shelf at a time (file lock); a second
+run waits for it and then finds the rows already there. A shard that fails its checksum is moved to `broken/`, reported,
+and its rows are computed again.
+
+Trade-off accepted: a shelf's shards are all hashed when it is opened (some GB/s), and its index is held in memory (24
+bytes a row).
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xxhash
+from filelock import FileLock, Timeout
+
+from bench.errors import StoreError
+
+DIGEST_BYTES = 16
+ROWS_PER_SHARD = 4096
+SECONDS_PER_SHARD = 30.0
+ELSEWHERE = "name another place with --store DIR"
+
+Floats = npt.NDArray[np.float32]
+Notify = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an artifact is made of, in words: everything that can change a row, and nothing that cannot.
+
+    Attributes:
+        step: what is computed (`image-embedding`, `text-embedding`, ...).
+        inputs: JSON-able facts: the adapter and its version, options, hashes of the checkpoint files, pixels, dtype.
+    """
+
+    step: str
+    inputs: Mapping[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The shelf's name: 32 hexadecimal digits."""
+        text = json.dumps({"step": self.step, **self.inputs}, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+@dataclass
+class Shelf:
+    """The rows of one artifact that are in the store, by digest.
+
+    Attributes:
+        recipe: what a row is.
+        path: the folder.
+        facts: small facts about the whole artifact (a model's logit scale), or empty where none is known yet.
+    """
+
+    recipe: Recipe
+    path: Path
+    facts: dict[str, Any] = field(default_factory=dict)
+    _keys: npt.NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, f"S{DIGEST_BYTES}"))
+    _shard: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    _row: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
+    _arrays: list[npt.NDArray[Any]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def find(self, digests: Sequence[bytes]) -> npt.NDArray[np.int64]:
+        """Position of each digest in the shelf's index, or -1."""
+        wanted = np.array(digests, dtype=f"S{DIGEST_BYTES}")
+        if not len(self._keys):
+            return np.full(len(wanted), -1, np.int64)
+        spot = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
+        return np.where(self._keys[spot] == wanted, spot, -1)
+
+    def missing(self, digests: Sequence[bytes]) -> list[bytes]:
+        """The digests without a row, each once, in order of first appearance."""
+        distinct = list(dict.fromkeys(digests))
+        return [digest for digest, spot in zip(distinct, self.find(distinct), strict=True) if spot < 0]
+
+    def rows(self, digests: Sequence[bytes]) -> Floats:
+        """The rows `[len(digests), D]`; a digest may be asked for more than once.
+
+        Raises:
+            StoreError: a digest has no row (the caller asks `missing` first).
+        """
+        return self.take(self.find(digests))
+
+    def take(self, spots: npt.NDArray[np.int64]) -> Floats:
+        """The rows at positions that `find` gave."""
+        if len(spots) and spots.min() < 0:
+            raise StoreError(f"{int((spots < 0).sum())} rows of {self.path.name} are not in the store", "run it again")
+        width = self._arrays[0]["row"].shape[1] if self._arrays else 0
+        result = np.empty((len(spots), width), np.float32)
+        shards = self._shard[spots]
+        for number in np.unique(shards):
+            here = shards == number
+            result[here] = self._arrays[number]["row"][self._row[spots[here]]]
+        return result
+
+
+class Writer:
+    """Adds rows to a shelf, a shard at a time; made by `Store.writing`."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self.shelf = shelf
+        self._digests: list[bytes] = []
+        self._rows: list[Floats] = []
+        self._since = time.monotonic()
+
+    def add(self, digests: Sequence[bytes], rows: Floats) -> None:
+        """Hold rows `[len(digests), D]`, and write a shard when enough have gathered.
+
+        Raises:
+            StoreError: a row is not finite, or the disk is full or not writable.
+        """
+        if len(rows) != len(digests):
+            raise StoreError(f"{len(rows)} rows for {len(digests)} inputs", "the adapter must return one row an input")
+        self._digests.extend(digests)
+        self._rows.append(np.ascontiguousarray(rows, dtype=np.float32))
+        if len(self._digests) >= ROWS_PER_SHARD or time.monotonic() - self._since > SECONDS_PER_SHARD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held."""
+        if self._digests:
+            rows = np.concatenate(self._rows)
+            _write_shard(self.shelf, self._digests, rows)
+        self._digests, self._rows, self._since = [], [], time.monotonic()
+
+    def note(self, **facts: Any) -> None:
+        """Keep small facts about the whole artifact."""
+        self.shelf.facts.update(facts)
+        text = json.dumps(
+            {"step": self.shelf.recipe.step, **self.shelf.recipe.inputs, "facts": self.shelf.facts}, indent=1
+        )
+        _write_beside(self.shelf.path / "about.json", text.encode())
+
+
+class Store:
+    """The folder that holds every shelf.
+
+    Args:
+        root: made when first written to.
+        notify: called with a line for a user: a broken entry, a wait for another run.
+    """
+
+    def __init__(self, root: Path, notify: Notify = lambda line: None) -> None:
+        self.root = root
+        self.notify = notify
+
+    def open(self, recipe: Recipe) -> Shelf:
+        """The shelf of a recipe as it now is; empty where nothing has been stored."""
+        shelf = Shelf(recipe, self.root / recipe.step / recipe.key)
+        self._load(shelf)
+        return shelf
+
+    @contextmanager
+    def writing(self, recipe: Recipe) -> Iterator[Writer]:
+        """The shelf, locked for this process; what other runs have added meanwhile is in it.
+
+        Raises:
+            StoreError: the store cannot be written.
+        """
+        shelf = Shelf(recipe, self.root / recipe.step / recipe.key)
+        with _disk(shelf.path):
+            shelf.path.mkdir(parents=True, exist_ok=True)
+        with self._locked(shelf.path):
+            for left in shelf.path.glob("*.tmp"):
+                left.unlink(missing_ok=True)
+            self._load(shelf)
+            writer = Writer(shelf)
+            if not (shelf.path / "about.json").exists():
+                writer.note()
+            try:
+                yield writer
+            except StoreError:
+                raise
+            except (Exception, KeyboardInterrupt):
+                writer.flush()
+                raise
+            writer.flush()
+
+    @contextmanager
+    def _locked(self, path: Path) -> Iterator[None]:
+        lock = FileLock(path / "lock")
+        with _disk(path):
+            try:
+                lock.acquire(timeout=0.5)
+            except Timeout:
+                self.notify(f"waiting for another run that is writing {path.parent.name}/{path.name[:8]}")
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _load(self, shelf: Shelf) -> None:
+        about = shelf.path / "about.json"
+        if about.exists():
+            try:
+                shelf.facts = json.loads(about.read_bytes())["facts"]
+            except (ValueError, KeyError):
+                self._set_aside(about, "it is not JSON")
+        keys, shard, row = [], [], []
+        for path in sorted(shelf.path.glob("*.npy")):
+            array = self._verified(path)
+            if array is not None:
+                keys.append(array["digest"])
+                shard.append(np.full(len(array), len(shelf._arrays), np.int32))
+                row.append(np.arange(len(array), dtype=np.int32))
+                shelf._arrays.append(array)
+        if keys:
+            joined = np.concatenate(keys)
+            order = np.argsort(joined, kind="stable")
+            shelf._keys, shelf._shard, shelf._row = (
+                joined[order],
+                np.concatenate(shard)[order],
+                np.concatenate(row)[order],
+            )
+
+    def _verified(self, path: Path) -> npt.NDArray[Any] | None:
+        """The shard's rows, mapped from the disk, or None where it is broken."""
+        with path.open("rb") as file:
+            found = _checksum(file.read())
+        if found != path.stem.rpartition("-")[2]:
+            self._set_aside(path, "its bytes are not those that were written")
+            return None
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
+
+    def _set_aside(self, path: Path, reason: str) -> None:
+        aside = self.root / "broken" / f"{path.parent.name}-{path.name}"
+        self.notify(f"store entry {path} is broken ({reason}); set aside as {aside}, its rows are computed again")
+        try:
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(aside)
+        except OSError:
+            self.notify(f"{path} could not be moved; it is ignored")
+
+
+def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: Floats) -> None:
+    import io
+
+    if not np.isfinite(rows).all():
+        bad = digests[int(np.nonzero(~np.isfinite(rows).all(axis=1))[0][0])].hex()
+        raise StoreError(
+            f"a row of {shelf.recipe.step} is not finite (input {bad})", "the model returned NaN or infinity"
+        )
+    if shelf._arrays and shelf._arrays[0]["row"].shape[1] != rows.shape[1]:
+        have = shelf._arrays[0]["row"].shape[1]
+        raise StoreError(f"rows of width {rows.shape[1]} for a shelf of width {have}", "bump the adapter's version")
+    records = np.empty(len(digests), [("digest", f"S{DIGEST_BYTES}"), ("row", np.float32, (rows.shape[1],))])
+    records["digest"] = digests
+    records["row"] = rows
+    buffer = io.BytesIO()
+    np.save(buffer, records)
+    data = buffer.getbuffer()
+    number = sum(1 for _ in shelf.path.glob("*.npy"))
+    path = shelf.path / f"{number:06d}-{_checksum(data)}.npy"
+    _write_beside(path, data)
+
+
+def _write_beside(path: Path, data: bytes | memoryview) -> None:
+    """Write a file so that it is either whole or not there."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with _disk(path):
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+
+
+def _checksum(data: bytes | memoryview) -> str:
+    return xxhash.xxh3_128_hexdigest(data)
+
+
+@contextmanager
+def _disk(path: Path) -> Iterator[None]:
+    """Turns the disk's refusals into errors a user can mend."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StoreError(
+                f"the disk is full: {path} could not be written", "free some space; what is stored so far is kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise StoreError(f"{path} is not writable ({error.strerror})", ELSEWHERE) from error
+        raise StoreError(f"{path}: {error}", f"check the disk, or {ELSEWHERE}") from error

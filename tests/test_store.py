@@ -1,0 +1,167 @@
+"""The store: what changes a key, what survives a kill, what is noticed when bytes rot."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import bench.store
+from bench.errors import StoreError
+from bench.store import Recipe, Store
+
+INPUTS: dict[str, Any] = {
+    "adapter": "package.module:Class",
+    "version": "1",
+    "options": {"activation": "quick_gelu"},
+    "weights": {"model": "00ff"},
+    "dtype": "float32",
+    "pixels": {"resize": "squash", "mean": None},
+    "size": 224,
+}
+
+
+def digest(text: str) -> bytes:
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def fill(store: Store, names: list[str], width: int = 8, recipe: Recipe | None = None) -> dict[bytes, np.ndarray]:
+    rows = {digest(name): np.random.default_rng(len(name)).normal(size=width).astype(np.float32) for name in names}
+    with store.writing(recipe or Recipe("frames", INPUTS)) as writer:
+        writer.add(list(rows), np.stack(list(rows.values())))
+    return rows
+
+
+@given(name=st.sampled_from(sorted(INPUTS)), value=st.one_of(st.text(), st.integers(), st.booleans()))
+def test_any_changed_input_changes_the_key(name: str, value: Any) -> None:
+    changed = {**INPUTS, name: value}
+    assert (Recipe("frames", changed).key == Recipe("frames", INPUTS).key) == (changed[name] == INPUTS[name])
+
+
+@given(order=st.permutations(sorted(INPUTS)))
+def test_the_order_of_the_inputs_does_not_change_the_key(order: list[str]) -> None:
+    assert Recipe("frames", {name: INPUTS[name] for name in order}).key == Recipe("frames", INPUTS).key
+
+
+def test_another_step_has_another_key() -> None:
+    assert Recipe("frames", INPUTS).key != Recipe("texts", INPUTS).key
+
+
+@given(names=st.lists(st.text(), unique=True, min_size=1, max_size=40), repeats=st.integers(1, 3))
+def test_rows_come_back_as_they_were_written_in_the_order_asked(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str], repeats: int
+) -> None:
+    store = Store(tmp_path_factory.mktemp("store"))
+    rows = fill(store, names)
+    asked = list(reversed(rows)) * repeats
+    shelf = store.open(Recipe("frames", INPUTS))
+    assert np.array_equal(shelf.rows(asked), np.stack([rows[key] for key in asked]))
+    assert shelf.missing([*asked, digest("never written \0")]) == [digest("never written \0")]
+
+
+def test_digests_that_end_in_zero_bytes_are_told_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    keys = [b"\x01" + b"\0" * 15, b"\x01\x02" + b"\0" * 14, b"\0" * 16]
+    with store.writing(Recipe("frames", INPUTS)) as writer:
+        writer.add(keys, np.eye(3, dtype=np.float32))
+    shelf = store.open(Recipe("frames", INPUTS))
+    assert np.array_equal(shelf.rows(keys), np.eye(3, dtype=np.float32))
+    assert shelf.missing([b"\x01\x02\x03" + b"\0" * 13]) != []
+
+
+def test_a_second_writer_finds_what_the_first_one_wrote(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, ["a", "b"])
+    fill(store, ["c"])
+    with store.writing(Recipe("frames", INPUTS)) as writer:
+        assert writer.shelf.missing([digest(name) for name in "abcd"]) == [digest("d")]
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_broken_entry_is_reported_set_aside_and_computed_again(tmp_path: Path, damage: str) -> None:
+    said: list[str] = []
+    store = Store(tmp_path, said.append)
+    rows = fill(store, ["a", "b", "c"])
+    shard = next((tmp_path / "frames").rglob("*.npy"))
+    data = bytearray(shard.read_bytes())
+    data[-1] ^= 1
+    shard.write_bytes({"flip": bytes(data), "truncate": bytes(data[:-5]), "empty": b""}[damage])
+    shelf = store.open(Recipe("frames", INPUTS))
+    assert shelf.missing(list(rows)) == list(rows)
+    assert str(shard) in said[0] and "broken" in said[0]
+    assert list((tmp_path / "broken").iterdir())
+    fill(store, ["a", "b", "c"])
+    assert store.open(Recipe("frames", INPUTS)).missing(list(rows)) == []
+
+
+def test_what_was_added_before_an_error_is_kept(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError), store.writing(Recipe("frames", INPUTS)) as writer:
+        writer.add([digest("a")], np.ones((1, 4), np.float32))
+        raise RuntimeError
+    assert store.open(Recipe("frames", INPUTS)).missing([digest("a")]) == []
+
+
+def test_a_row_that_is_not_finite_is_refused_with_its_input(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match=digest("b").hex()), store.writing(Recipe("frames", INPUTS)) as writer:
+        writer.add([digest("a"), digest("b")], np.array([[0.0, 1.0], [np.nan, 0.0]], np.float32))
+    assert len(store.open(Recipe("frames", INPUTS))) == 0
+
+
+def test_too_few_rows_are_refused(tmp_path: Path) -> None:
+    with (
+        pytest.raises(StoreError, match="1 rows for 2 inputs"),
+        Store(tmp_path).writing(Recipe("frames", INPUTS)) as writer,
+    ):
+        writer.add([digest("a"), digest("b")], np.ones((1, 4), np.float32))
+
+
+def test_a_full_disk_is_said_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    fill(store, ["kept"])
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreError, match="disk is full"):
+        fill(store, ["lost"])
+    monkeypatch.undo()
+    assert not list(tmp_path.rglob("*.tmp"))
+    shelf = store.open(Recipe("frames", INPUTS))
+    assert shelf.missing([digest("kept"), digest("lost")]) == [digest("lost")]
+
+
+def test_left_over_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    fill(store, ["a"])
+    left = next((tmp_path / "frames").rglob("*.npy")).with_name("000001-dead.npy.99.tmp")
+    left.write_bytes(b"half")
+    fill(store, ["b"])
+    assert not left.exists()
+
+
+def test_many_rows_are_written_in_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench.store, "ROWS_PER_SHARD", 10)
+    store = Store(tmp_path)
+    with store.writing(Recipe("frames", INPUTS)) as writer:
+        for number in range(7):
+            writer.add([digest(f"{number}-{row}") for row in range(5)], np.full((5, 3), number, np.float32))
+    assert len(list((tmp_path / "frames").rglob("*.npy"))) == 4
+    rows = store.open(Recipe("frames", INPUTS)).rows([digest(f"{number}-0") for number in range(7)])
+    assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_small_facts_are_kept_beside_the_rows(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.writing(Recipe("texts", INPUTS)) as writer:
+        writer.note(logit_scale=100.0)
+    assert store.open(Recipe("texts", INPUTS)).facts == {"logit_scale": 100.0}
