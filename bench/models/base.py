@@ -1,0 +1,76 @@
+"""What a model has to be. Three small protocols; an adapter implements one and inherits from nothing.
+
+An adapter is a class that the engine builds as
+
+    Adapter(weights={"model": Path(...)}, device="cpu", dtype="float32", **options)
+
+where `weights` maps the roles named in the card's `[encoder.weights]` to files that exist, and `options` is the card's
+`[encoder.options]`. It may state `version`, a string that is bumped whenever its output changes: it is part of the key
+under which embeddings are stored. Without one the adapter's source text takes its place. Importing an adapter's module should be cheap: import heavy libraries in `__init__`.
+
+Pixels arrive as the input protocol prepared them: float32 on the model's device, already normalised where the protocol
+normalises. Outputs are float32, on any device, one row per input row, in order, and finite. No method changes the
+model, and a row's result depends on that row alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@runtime_checkable
+class TextEncoder(Protocol):
+    """Puts texts where a dual encoder puts images."""
+
+    @property
+    def logit_scale(self) -> float:
+        """The factor that the model's authors put on the similarity: `exp(logit_scale)` for the CLIP family, 1 else."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        """Encode M texts as `[M, D]` float32, not normalised."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(TextEncoder, Protocol):
+    """A dual encoder that sees one picture at a time."""
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        """Encode pictures `[B, 3, H, W]` as `[B, D]` float32, not normalised."""
+        ...
+
+
+@runtime_checkable
+class ClipEncoder(TextEncoder, Protocol):
+    """A dual encoder that sees a whole clip at once."""
+
+    def encode_clips(self, pixels: Tensor) -> Tensor:
+        """Encode clips `[B, T, 3, H, W]` as `[B, D]` float32, not normalised."""
+        ...
+
+
+@runtime_checkable
+class JointScorer(Protocol):
+    """A model in which text and vision meet inside the network, so that only scores come out."""
+
+    def score(self, pixels: Tensor, texts: Sequence[str]) -> Tensor:
+        """Score clips `[B, T, 3, H, W]` against M texts as `[B, M]` float32; higher is nearer."""
+        ...
+
+
+@runtime_checkable
+class Generator(Protocol):
+    """A model that answers a question about a picture in words."""
+
+    def answer(self, pixels: Tensor, question: str) -> list[str]:
+        """Answer `question` for each of `[B, 3, H, W]`; the raw text, unparsed."""
+        ...
+
+    def loglikelihood(self, pixels: Tensor, question: str, options: Sequence[str]) -> Tensor:
+        """Log-likelihood `[B, M]` of each option as the answer, in nats, summed over its tokens."""
+        ...

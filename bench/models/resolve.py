@@ -1,0 +1,74 @@
+"""From a card's `module:Class` to the class, and the version that its stored results are kept under."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+
+
+def adapter_class(ref: str) -> type[Any]:
+    """The class that `package.module:Class`, or `/path/to/file.py:Class`, names.
+
+    Raises:
+        BenchError: the module cannot be imported (its own reason is quoted), or has no such class.
+    """
+    module_name, _, class_name = ref.rpartition(":")
+    fix = "an adapter is named as package.module:Class, or file.py:Class beside the card"
+    if not module_name:
+        raise BenchError(f"adapter = {ref!r} names no module", fix)
+    try:
+        module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
+    except Exception as error:
+        raise BenchError(f"adapter {ref!r} cannot be imported: {type(error).__name__}: {error}", fix) from error
+    found = getattr(module, class_name, None)
+    if not isinstance(found, type):
+        raise BenchError(f"{module_name} has no class {class_name!r}", fix)
+    return found
+
+
+def identity(ref: str) -> dict[str, str]:
+    """What stands for the adapter's code in a store key: its name and version, never its path.
+
+    A class that states no `version`, and every class in a file beside a card, is known by the hash of its source, so
+    that whoever is still writing it never sees results of an older text.
+    """
+    cls = adapter_class(ref)
+    module_name, _, class_name = ref.rpartition(":")
+    beside_card = module_name.endswith(".py")
+    version = getattr(cls, "version", None)
+    if beside_card or not isinstance(version, str):
+        version = "source-" + hashlib.blake2b(_source(cls).read_bytes(), digest_size=8).hexdigest()
+    return {"adapter": class_name if beside_card else ref, "version": version}
+
+
+def _from_file(path: Path) -> Any:
+    text = path.read_bytes()
+    name = f"bench_adapter_{hashlib.blake2b(str(path).encode() + text, digest_size=6).hexdigest()}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _source(cls: type[Any]) -> Path:
+    file = getattr(sys.modules[cls.__module__], "__file__", None)
+    if file is None:
+        raise BenchError(
+            f"{cls.__module__}:{cls.__name__} has neither a version nor a source file", "give it a version"
+        )
+    return Path(file)
