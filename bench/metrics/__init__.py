@@ -1,0 +1,1 @@
+"""UAR, WAR, confusion, folds, seeds and intervals, from predictions alone."""

@@ -1,0 +1,100 @@
+"""Class names and indices in a predictions file, turned into indices of one class list."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from bench.errors import BenchError
+from bench.metrics.accuracy import NO_CLASS, Ints
+from bench.metrics.predictions import Token, place
+
+
+class Coded(NamedTuple):
+    """Labels and predictions `[N]` as indices.
+
+    Attributes:
+        labels: 0..classes-1.
+        predictions: likewise, or -1.
+        classes: how many classes there are.
+        notes: what a reader should know, in words.
+    """
+
+    labels: Ints
+    predictions: Ints
+    classes: int
+    notes: tuple[str, ...]
+
+
+class _Universe(NamedTuple):
+    names: list[str]
+    size: int
+    notes: tuple[str, ...] = ()
+
+
+def encode(group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> Coded:
+    """Turn the columns `label` and `prediction` of one dataset's rows into indices.
+
+    Args:
+        group: rows as `bench.metrics.predictions.tidy` gives them.
+        classes: the class names in order; None takes those that labels and predictions name.
+        where: what to call the rows in errors.
+
+    Raises:
+        BenchError: a value is no class, names and indices are mixed, or two names differ only in their case.
+    """
+    label_codes, labels = pd.factorize(group["label"].to_numpy(object))
+    codes, predictions = pd.factorize(group["prediction"].to_numpy(object))
+    spoken = [value for value in predictions if value != NO_CLASS]
+    universe = _Universe(list(classes), len(classes)) if classes else _union(list(labels), spoken, where)
+
+    def indices(column: str, values: npt.NDArray[Any]) -> Ints:
+        found = []
+        for number, value in enumerate(values):
+            index = _index(value, universe, column == "prediction")
+            if index is None:
+                position = int(((label_codes if column == "label" else codes) == number).argmax())
+                fix = _fix(value, universe)
+                raise BenchError(f"{where}, {place(group.index, position)}: the {column} {value!r} is no class", fix)
+            found.append(index)
+        return np.array(found, np.int64)
+
+    return Coded(
+        indices("label", labels)[label_codes], indices("prediction", predictions)[codes], universe.size, universe.notes
+    )
+
+
+def _union(labels: list[Token], spoken: list[Token], where: str) -> _Universe:
+    numbers = [value for value in [*labels, *spoken] if isinstance(value, int)]
+    names = sorted({value for value in [*labels, *spoken] if isinstance(value, str)})
+    if numbers and names:
+        raise BenchError(f"{where}: the index {numbers[0]} stands among class names", "use one or the other")
+    if numbers:
+        return _Universe([], max(numbers) + 1)
+    seen: dict[str, str] = {}
+    for name in names:
+        twin = seen.setdefault(name.casefold(), name)
+        if twin != name:
+            raise BenchError(f"{where}: a class is written {twin!r} and {name!r}", "write it one way")
+    unseen = [name for name in names if name not in labels]
+    return _Universe(names, len(names), (f"predicted, but no sample's label: {', '.join(unseen)}",) if unseen else ())
+
+
+def _index(value: Token, universe: _Universe, prediction: bool) -> int | None:
+    if value == NO_CLASS and prediction:
+        return NO_CLASS
+    if isinstance(value, int):
+        return value if 0 <= value < universe.size else None
+    return universe.names.index(value) if value in universe.names else None
+
+
+def _fix(value: Token, universe: _Universe) -> str:
+    if isinstance(value, int):
+        return f"indices are 0..{universe.size - 1}, and -1 only for a prediction that names no class"
+    near = difflib.get_close_matches(value, universe.names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(universe.names)}"
