@@ -1,0 +1,1 @@
+"""Tables from scores: laid out once as a grid, then drawn by one renderer a format."""

@@ -1,0 +1,77 @@
+"""A record's tables: laid out from its predictions, and written beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.cards.catalog import Catalog
+from bench.cards.schema import TableCard
+from bench.plan import Choices, sources
+from bench.records import Record
+from bench.results import Matrices, RowKey, matrices_of, metrics_csv, remarks_of, values_of
+from bench.tables.grid import Grid
+from bench.tables.latex import latex
+from bench.tables.layout import layout
+from bench.tables.markdown import markdown
+from bench.tables.printed import read_printed
+
+
+def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
+    """File name -> text of everything in a record that follows from its predictions: metrics and tables."""
+    matrices = matrices_of(record)
+    files = {"metrics.csv": metrics_csv(matrices)}
+    for ref in record.manifest["tables"]:
+        grid = _grid(record, matrices, catalog, ref, record.manifest["details"])
+        name = ref.replace(":", "-")
+        files |= {f"table_{name}.md": markdown(grid), f"table_{name}.tex": latex(grid)}
+    return files
+
+
+def write_files(record: Record, catalog: Catalog) -> list[Path]:
+    """Write them beside the predictions."""
+    paths = []
+    for name, text in files_of(record, catalog).items():
+        paths.append(record.path / name)
+        paths[-1].write_text(text, encoding="utf-8")
+    return paths
+
+
+def grids_of(record: Record, catalog: Catalog, refs: Sequence[str], details: Sequence[str] = ()) -> list[Grid]:
+    """Tables of a record, laid out; numbers come from its predictions on disk."""
+    matrices = matrices_of(record)
+    return [_grid(record, matrices, catalog, ref, details) for ref in refs]
+
+
+def _grid(record: Record, matrices: Matrices, catalog: Catalog, ref: str, details: Sequence[Any]) -> Grid:
+    card, rows = table_of(record, catalog, ref)
+    values = values_of(rows, card.datasets, matrices, interval="interval" in details)
+    remarks = remarks_of(record.manifest["marks"], rows, values)
+    titles = {name: dataset.label for name, dataset in catalog.datasets.items()}
+    titles |= {name: facts["title"] for name, facts in record.manifest["datasets"].items()}
+    printed = None
+    if {"paper", "difference"} & set(details) and card.printed:
+        # The card as it was run may have fewer columns than the file beside it.
+        printed = read_printed(catalog.table(ref)[1])
+    if printed is None:
+        details = [detail for detail in details if detail not in ("paper", "difference")]
+    return layout(card, values, titles=titles, printed=printed, details=details, remarks=remarks)
+
+
+def table_of(record: Record, catalog: Catalog, ref: str) -> tuple[TableCard, dict[str, RowKey]]:
+    """The table as it was run, or, where it was not, as its card says; with the cells that fill each row."""
+    known = record.manifest["tables"].get(ref)
+    if known is not None:
+        card = TableCard.model_validate(known["card"])
+        card._path = Path(known["path"])
+        order = ("method", "variant", "prompt_set", "protocol")
+        rows: dict[str, RowKey] = {
+            row: (facts[order[0]], facts[order[1]], facts[order[2]], facts[order[3]])
+            for row, facts in known["rows"].items()
+        }
+        return card, rows
+    card = catalog.table(ref)[1]
+    chosen = record.manifest["choices"]
+    found = sources(card, catalog, Choices(prompts=chosen["prompts"], protocol=chosen["protocol"]))
+    return card, {row: source.cell("")[:4] for row, source in found.items()}
