@@ -1,0 +1,96 @@
+"""Files that belong to no dataset through a method's encoder and head; nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.loader import Item, stream
+from bench.data.samples import Blob, Frames, Media, Still, Video
+from bench.data.sampling import frames_of
+from bench.engine import Machine, Tower
+from bench.errors import BenchError, DataError
+from bench.models.network import encode_texts
+from bench.plan import Source
+from bench.prompts import texts as prompt_texts
+from bench.transfer.heads import Floats, Head
+from bench.workbench import Workbench
+from bench.zeroshot import logits, pool
+
+VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
+
+
+def media_of(path: Path) -> Media:
+    """What a path holds: a folder is a clip's frames, a video by its ending, anything else a picture."""
+    if path.is_dir():
+        files = tuple(sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
+        if not files:
+            raise DataError(f"{path} is an empty folder", "name a folder with a clip's frames")
+        return Frames(files, len(files))
+    return Video(path) if path.suffix.lower() in VIDEO_ENDINGS else Still(Blob(path))
+
+
+def embed_media(
+    bench: Workbench, source: Source, paths: Sequence[Path], *, device: str, batch: int, projected: bool = False
+) -> Floats:
+    """One row a path: the mean over its frames, through the head first where `projected`.
+
+    Raises:
+        DataError: a file cannot be read.
+    """
+    network = bench.network(source.variant)
+    tower = Tower(network, network.load(device), source.protocol.pixels, Machine(device, batch, bench.workers))
+    rows = []
+    for path in paths:
+        frames = frames_of(media_of(path), source.protocol.frames, bench.digest_cache)
+        per_frame = network.facts.sees == "images"
+        items = [Item(str(n).encode(), (ref,)) for n, ref in enumerate(frames)] if per_frame else [Item(b"0", frames)]
+        done = []
+        for part in stream(items, source.protocol.pixels, network.facts.size, workers=bench.workers, batch=batch):
+            if part.failures:
+                raise DataError(part.failures[0].reason, "name a file that can be read")
+            done.append(tower(part.pixels))
+        embedded = np.concatenate(done)[None]
+        head = bench.head(source.variant, embedded.shape[-1])
+        pooled = pool(embedded, head)
+        rows.append(head.project(pooled) if projected and head is not None and head.linear else pooled)
+    return np.concatenate(rows)
+
+
+def embed_texts(
+    bench: Workbench, source: Source, texts: Sequence[str], *, device: str, projected: bool = False
+) -> Floats:
+    """One row a text, through the head where `projected`."""
+    network = bench.network(source.variant)
+    rows: Floats = encode_texts(network, network.load(device), texts).numpy()
+    head: Head | None = bench.head(source.variant, rows.shape[1]) if projected else None
+    return rows if head is None else head.project(rows)
+
+
+def probabilities(
+    bench: Workbench, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int
+) -> Floats:
+    """Softmax of the scores `[len(paths), K]`.
+
+    Raises:
+        BenchError: the method is no dual encoder.
+    """
+    network = bench.network(source.variant)
+    if network.facts.model != "dual-encoder":
+        raise BenchError(f"{source.variant} is a {network.facts.model}", "bench predict takes dual encoders")
+    pooled = embed_media(bench, source, paths, device=device, batch=batch)
+    model = network.load(device)
+    texts = [encode_texts(network, model, row).numpy() for row in prompt_texts(source.prompts, classes)]
+    head = bench.head(source.variant, texts[0].shape[1])
+    scores = logits(
+        pooled,
+        texts,
+        head,
+        combine=source.combine,
+        similarity=network.facts.similarity,
+        scale=float(model.logit_scale),
+    ).astype(np.float64)
+    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)

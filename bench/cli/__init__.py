@@ -1,0 +1,90 @@
+"""The command line. Commands are imported when they are called, so that `bench --help` answers at once."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+import click
+
+import bench
+
+# name -> (module, attribute, one line of help); the help is repeated here so that listing imports nothing.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "list": ("bench.cli.cards", "list_cards", "What there is: methods, datasets, tables, prompt sets, protocols."),
+    "show": ("bench.cli.cards", "show", "One card, with every fact in it."),
+    "new": ("bench.cli.new", "new", "Write a method card and an adapter to start from."),
+    "doctor": ("bench.cli.doctor", "doctor", "What is here, what is missing, how to get it; checks the class counts."),
+    "fetch": ("bench.cli.fetch", "fetch", "Download a method's weights; the only command that uses the network."),
+    "run": ("bench.cli.run", "run", "Fill a table, or any methods x datasets, and write the record."),
+    "table": ("bench.cli.table", "table", "Render a table again, from records."),
+    "score": ("bench.cli.score", "score", "UAR and WAR of a predictions file that anyone made."),
+    "verify": ("bench.cli.gate", "verify", "Recompute every number of a record from its predictions."),
+    "compare": ("bench.cli.gate", "compare", "What moved between two records, and which samples flipped."),
+    "check": ("bench.cli.gate", "check", "The regression gate: fail when a number moved from the golden ones."),
+    "embed": ("bench.cli.embed", "embed", "Embeddings of any images, clips or texts, to a file."),
+    "predict": ("bench.cli.embed", "predict", "Class probabilities of an image or a clip."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help, and imports a command only to run it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names, in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command itself."""
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Adds the near names to click's own error."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from bench.errors import UnknownName
+
+            raise UnknownName("command", args[0], COMMANDS)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in `--help`."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(bench.__version__, prog_name="fer-bench")
+def cli() -> None:
+    """Benchmark for zero-shot facial expression recognition.
+
+    One command fills a table:  bench run --table 2 --mini
+
+    Exit codes: 0 well, 1 a check failed, 2 the call or the world is wrong.
+    """
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Entry point: user errors become one message and exit code 2."""
+    from bench.errors import BenchError
+
+    try:
+        result = cli.main(args=None if argv is None else list(argv), prog_name="bench", standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("stopped; what was computed is kept", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BenchError as error:
+        click.echo(f"bench: {error}", err=True)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(0)
+    sys.exit(result if isinstance(result, int) else 0)

@@ -1,0 +1,177 @@
+"""`bench list` and `bench show`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.cards.catalog import Catalog
+    from bench.cards.schema import PromptCard
+
+KINDS = ("methods", "datasets", "tables", "prompts", "protocols")
+
+
+@click.command("list")
+@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@options.as_json
+@options.cards
+def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]) -> int:
+    """What there is: methods, datasets, tables, prompt sets, protocols; and what is broken, with its reason."""
+    from bench.cards.catalog import load
+
+    catalog = load(cards)
+    listing = {kind: _rows(kind, catalog) for kind in kinds or KINDS}
+    if as_json:
+        broken = [{"path": card.path, "reason": card.reason} for card in catalog.broken]
+        click.echo(json.dumps({**listing, "broken": broken}, indent=1))
+        return 0
+    from tabulate import tabulate
+
+    for kind, rows in listing.items():
+        click.echo(f"\n{kind}")
+        click.echo(tabulate([row.values() for row in rows], list(rows[0]) if rows else (), disable_numparse=True))
+    if catalog.broken:
+        click.echo("\nbroken (left out)")
+        for card in catalog.broken:
+            click.echo(f"  {card.path}: {card.reason}")
+    return 0
+
+
+def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
+    if kind == "methods":
+        return [
+            {
+                "name": card.name,
+                "title": card.label,
+                "axes": "; ".join(f"{axis}={'|'.join(values)}" for axis, values in card.axes.items()),
+                "takes": ", ".join(card.media),
+                "protocol": card.protocol,
+                "prompts": card.prompts,
+                "from": catalog.origins["method", card.name],
+            }
+            for card in catalog.methods.values()
+        ]
+    if kind == "datasets":
+        return [
+            {
+                "name": card.name,
+                "title": card.label,
+                "takes": card.media,
+                "classes": str(len(card.classes)),
+                "folds": str(len(card.folds)),
+                "samples": f"{sum(sum(row) for row in card.evaluated.folds.values()):,}",
+                "from": catalog.origins["dataset", card.name],
+            }
+            for card in catalog.datasets.values()
+        ]
+    if kind == "tables":
+        return [
+            {
+                "name": name if paper.card.default else f"{paper.card.name}:{name}",
+                "title": table.label,
+                "rows": str(len(table.rows)),
+            }
+            for paper in catalog.papers.values()
+            for name, table in paper.tables.items()
+        ]
+    if kind == "prompts":
+        return [
+            {
+                "name": card.name,
+                "texts a class": str(len(card.templates) or max(len(texts) for texts in card.texts.values())),
+                "combine": card.combine,
+                "first": (card.templates or next(iter(card.texts.values())))[0],
+            }
+            for card in catalog.prompts.values()
+        ]
+    rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
+    rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
+    return rows
+
+
+@click.command()
+@click.argument("name")
+@options.as_json
+@options.cards
+def show(*, name: str, as_json: bool, cards: tuple[Path, ...]) -> int:
+    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol or table."""
+    facts = facts_of(name, options.open_catalog(cards))
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
+    else:
+        for line in _lines(facts, ""):
+            click.echo(line)
+    return 0
+
+
+def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
+    """Everything a card states; a method variant with its axes merged, a prompt set with its texts written out."""
+    from bench.cards.variant import parse, resolve
+    from bench.errors import UnknownName
+
+    base, axes = parse(name)
+    if base in catalog.methods:
+        card = catalog.methods[base]
+        return _facts(resolve(card, axes).card if axes else card)
+    if name in catalog.prompts:
+        return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
+    for shelf in (catalog.datasets, catalog.protocols):
+        if name in shelf:
+            return _facts(shelf[name])
+    tables = {table: paper.tables[table] for paper in catalog.papers.values() for table in paper.tables}
+    if name in tables or ":" in name:
+        return _facts(catalog.table(name)[1])
+    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables)
+    raise UnknownName("card", name, known)
+
+
+def _facts(card: Any) -> dict[str, Any]:
+    return {"card": str(card.path), **card.model_dump(mode="json", exclude_defaults=True)}
+
+
+def _as_sent(card: PromptCard, catalog: Catalog) -> dict[str, list[str]]:
+    """The set's texts for every class of every dataset that it has words for."""
+    from bench.errors import BenchError
+    from bench.prompts import texts
+
+    sent: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for dataset in catalog.datasets.values() for name in dataset.classes):
+        try:
+            (sent[name],) = texts(card, [name])
+        except BenchError:
+            continue
+    return sent
+
+
+def _lines(value: Any, indent: str) -> list[str]:
+    lines: list[str] = []
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, dict | list) and inner and not _short(inner):
+                lines += [f"{indent}{key}:", *_lines(inner, indent + "  ")]
+            else:
+                lines.append(f"{indent}{key}: {_plain(inner)}")
+    else:
+        for inner in value:
+            if isinstance(inner, dict | list) and not _short(inner):
+                deeper = _lines(inner, indent + "  ")
+                lines += [f"{indent}- {deeper[0].strip()}", *deeper[1:]]
+            else:
+                lines.append(f"{indent}- {_plain(inner)}")
+    return lines
+
+
+def _short(value: Any) -> bool:
+    if isinstance(value, dict):
+        return False
+    return all(not isinstance(item, dict | list) for item in value) and len(_plain(value)) <= 100
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,115 @@
+"""`bench doctor`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.workbench import Workbench
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@options.as_json
+@options.world
+def doctor(*, names: tuple[str, ...], as_json: bool, **world: Any) -> int:
+    """What is here, what is missing and how to get it: datasets (their class counts too), weights, cards, readers.
+
+    NAMES are datasets or methods; all of them by default. Exit code 1 when something that is here is not right.
+    """
+    bench = options.open_workbench(**world)
+    known = (*bench.catalog.datasets, *bench.catalog.methods)
+    for name in names:
+        if name not in known:
+            from bench.errors import UnknownName
+
+            raise UnknownName("dataset or method", name, known)
+    chosen = [name for name in bench.catalog.datasets if not names or name in names]
+    datasets = [dataset_state(name, bench) for name in chosen]
+    weights = [
+        state for name in bench.catalog.methods if not names or name in names for state in weight_states(name, bench)
+    ]
+    broken = [{"card": card.path, "reason": card.reason} for card in bench.catalog.broken]
+    wrong = any(state["state"] == "wrong" for state in datasets) or bool(broken)
+    if as_json:
+        facts = {"datasets": datasets, "weights": weights, "broken": broken, "video": video_readers()}
+        click.echo(json.dumps({**facts, "store": str(bench.settings.store)}, indent=1))
+        return int(wrong)
+    from tabulate import tabulate
+
+    click.echo(
+        tabulate([(s["name"], s["state"], s["samples"], s["layout"], s["where"]) for s in datasets], DATASET_HEADINGS)
+    )
+    click.echo("")
+    click.echo(tabulate([(s["method"], s["file"], s["state"], s["where"]) for s in weights], WEIGHT_HEADINGS))
+    click.echo(f"\nvideo readers: {', '.join(video_readers()) or 'none'}\nstore: {bench.settings.store}")
+    for state in (*datasets, *weights):
+        if state["note"]:
+            click.echo(f"\n{state.get('name') or state['file']}: {state['note']}")
+    return int(wrong)
+
+
+DATASET_HEADINGS = ("dataset", "state", "samples", "layout", "where")
+WEIGHT_HEADINGS = ("method", "weights", "state", "where")
+
+
+def dataset_state(name: str, bench: Workbench) -> dict[str, str]:
+    """One dataset: `here`, `missing`, or `wrong` with what is wrong."""
+    from bench.data.datasets import check_counts, open_split
+    from bench.errors import BenchError
+
+    card = bench.catalog.datasets[name]
+    state = {"name": name, "state": "missing", "samples": "", "layout": "", "where": "", "note": ""}
+    try:
+        root = bench.settings.data_root(card)
+    except BenchError as error:
+        return {**state, "note": str(error)}
+    state["where"] = str(root)
+    try:
+        splits = [open_split(card, root, fold) for fold in card.folds]
+    except BenchError as error:
+        return {**state, "state": "wrong", "note": str(error)}
+    differences = [difference for split in splits for difference in check_counts(card, split)]
+    state |= {
+        "samples": f"{sum(len(split.samples) for split in splits):,}",
+        "layout": splits[0].layout,
+        "state": "here",
+    }
+    if differences:
+        listed = [f"fold {d.fold}, {d.name}: {d.found} samples, expected {d.expected}" for d in differences]
+        return {**state, "state": "wrong", "note": "\n  ".join(["class counts differ from the card's", *listed])}
+    return state
+
+
+def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
+    """Every checkpoint file of a method: `here` or `missing`, with how to get it."""
+    from bench.cards.variant import all_variants
+    from bench.errors import WeightsError
+
+    card = bench.catalog.methods[name]
+    files: dict[str, None] = {}
+    for variant in all_variants(card, {}):
+        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
+        if variant.card.head is not None:
+            files[variant.card.head.file] = None
+    states = []
+    for file in files:
+        state = {"method": name, "file": file, "state": "here", "where": "", "note": ""}
+        try:
+            state["where"] = str(bench.settings.weight(file, card.weights.get(file), name))
+        except WeightsError as error:
+            state |= {"state": "missing", "note": str(error)}
+        states.append(state)
+    return states
+
+
+def video_readers() -> list[str]:
+    """The video readers that work on this machine, in the order they are tried."""
+    from bench.data.decode import available_readers
+
+    return available_readers()

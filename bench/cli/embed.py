@@ -1,0 +1,138 @@
+"""`bench embed` and `bench predict`: any images, clips or texts through any dual encoder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.plan import Source
+    from bench.workbench import Workbench
+
+PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+
+
+@click.command()
+@PATHS
+@click.option("--method", required=True, metavar="NAME[:AXIS=VALUE]", help="Whose encoder.")
+@click.option("--text", "texts", multiple=True, help="A text to embed; may be repeated.")
+@click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
+@click.option("--projected", is_flag=True, help="After the method's head, and over the clip's frames.")
+@click.option("--to", type=click.Path(path_type=Path), required=True, help="File to write: .npz or .parquet.")
+@options.compute
+@options.world
+def embed(
+    *,
+    inputs: tuple[Path, ...],
+    method: str,
+    texts: tuple[str, ...],
+    protocol: str,
+    projected: bool,
+    to: Path,
+    device: str,
+    dtype: str,
+    batch: int,
+    workers: int | None,
+    **world: Any,
+) -> int:
+    """Embeddings of INPUTS (pictures, videos, folders of frames; one row each) and texts, to a file."""
+    import numpy as np
+
+    from bench.adhoc import embed_media, embed_texts
+    from bench.errors import BenchError
+
+    if to.suffix not in (".npz", ".parquet"):
+        raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
+    if not inputs and not texts:
+        raise BenchError("nothing to embed", "name files, or give --text")
+    bench, source = _source(world, method, "", protocol, dtype, workers)
+    name = options.device_of(device)
+    names = [*map(str, inputs), *texts]
+    rows = []
+    if inputs:
+        rows.append(embed_media(bench, source, inputs, device=name, batch=batch, projected=projected))
+    if texts:
+        rows.append(embed_texts(bench, source, texts, device=name, projected=projected))
+    table = np.concatenate(rows)
+    if to.suffix == ".npz":
+        np.savez(to, names=np.array(names), embeddings=table)
+    else:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        pq.write_table(pa.table({"name": names, "embedding": list(table)}), to)
+    click.echo(f"{to}: {table.shape[0]} x {table.shape[1]} of {source.variant}, protocol {source.protocol.name}")
+    return 0
+
+
+@click.command()
+@PATHS
+@click.option("--method", default="exp-clip:backbone=B32", show_default=True, metavar="NAME[:AXIS=VALUE]")
+@click.option("--prompts", default="", metavar="NAME", help="Prompt set; the card's by default.")
+@click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
+@click.option(
+    "--classes", default="raf-db", show_default=True, help="A dataset whose classes to use, or words parted by commas."
+)
+@options.as_json
+@options.compute
+@options.world
+def predict(
+    *,
+    inputs: tuple[Path, ...],
+    method: str,
+    prompts: str,
+    protocol: str,
+    classes: str,
+    as_json: bool,
+    device: str,
+    dtype: str,
+    batch: int,
+    workers: int | None,
+    **world: Any,
+) -> int:
+    """Class probabilities of pictures, videos or folders of frames."""
+    from bench.adhoc import probabilities
+    from bench.errors import BenchError
+
+    if not inputs:
+        raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
+    bench, source = _source(world, method, prompts, protocol, dtype, workers)
+    names = _classes(bench, classes)
+    table = probabilities(bench, source, inputs, names, device=options.device_of(device), batch=batch)
+    rows = [
+        {"input": str(path), **{name: float(p) for name, p in zip(names, row, strict=True)}}
+        for path, row in zip(inputs, table, strict=True)
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=1))
+        return 0
+    for row, values in zip(rows, table, strict=True):
+        click.echo(str(row["input"]))
+        for name, p in sorted(zip(names, values, strict=True), key=lambda pair: -pair[1]):
+            click.echo(f"  {p:6.1%}  {name}")
+    return 0
+
+
+def _source(
+    world: dict[str, Any], method: str, prompts: str, protocol: str, dtype: str, workers: int | None
+) -> tuple[Workbench, Source]:
+    from bench.cards.variant import parse, resolve
+    from bench.plan import Choices, source_of
+
+    bench = options.open_workbench(**world, dtype=dtype, workers=workers)
+    name, axes = parse(method)
+    variant = resolve(bench.catalog.method(name), axes)
+    return bench, source_of(variant, prompts, protocol, bench.catalog, Choices())
+
+
+def _classes(bench: Workbench, classes: str) -> Sequence[str]:
+    if classes in bench.catalog.datasets:
+        return bench.catalog.datasets[classes].classes
+    words = [word.strip() for word in classes.split(",") if word.strip()]
+    return words if len(words) > 1 else bench.catalog.dataset(classes).classes

@@ -1,0 +1,163 @@
+"""`bench verify`, `bench compare` and `bench check`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.gate.compare import CellChange, Comparison
+
+RECORD = click.Path(path_type=Path, exists=True)
+SHOWN_FLIPS = 5
+
+
+@click.command()
+@click.argument("record", type=options.FOLDER)
+@options.as_json
+@options.cards
+def verify(*, record: Path, as_json: bool, cards: tuple[Path, ...]) -> int:
+    """Recompute every number of a record from its predictions: metrics.csv and every table file. Exit code 1 if one differs."""
+    from bench.gate.verify import verify_record
+    from bench.records import open_record
+
+    findings = verify_record(open_record(record), options.open_catalog(cards))
+    if as_json:
+        click.echo(json.dumps({"checked": findings.checked, "wrong": findings.wrong}, indent=1))
+    else:
+        for line in findings.wrong:
+            click.echo(f"wrong: {line}")
+        click.echo(f"{findings.checked} numbers recomputed from the predictions, {len(findings.wrong)} differ")
+    return int(bool(findings.wrong))
+
+
+@click.command()
+@click.argument("before", type=RECORD)
+@click.argument("after", type=RECORD)
+@click.option(
+    "--flips", type=click.IntRange(0), default=SHOWN_FLIPS, show_default=True, help="Flipped samples listed a cell."
+)
+@options.as_json
+def compare(*, before: Path, after: Path, flips: int, as_json: bool) -> int:
+    """What moved between two records (or snapshots), by how much, which samples flipped, and whether it is inside noise."""
+    from bench.gate.compare import as_facts
+    from bench.gate.compare import compare as compare_snapshots
+    from bench.gate.snapshot import read
+
+    comparison = compare_snapshots(read(before), read(after))
+    click.echo(json.dumps(as_facts(comparison), indent=1) if as_json else as_text(comparison, flips))
+    return 0
+
+
+@click.command()
+@click.argument("results", type=RECORD)
+@click.option("--against", type=click.Path(path_type=Path), default=Path("results/golden"), show_default=True)
+@click.option(
+    "--tolerance", type=float, default=None, help="Share of samples that may flip, inside noise; by rule if left out."
+)
+@click.option("--part", is_flag=True, help="RESULTS hold only a part of the golden cells, on purpose.")
+@click.option("--update", is_flag=True, help="Take RESULTS as the new golden numbers.")
+@click.option("--github", is_flag=True, help="Also write a job summary for GitHub Actions.")
+@options.as_json
+def check(
+    *,
+    results: Path,
+    against: Path,
+    tolerance: float | None,
+    part: bool,
+    update: bool,
+    github: bool,
+    as_json: bool,
+) -> int:
+    """The regression gate: exit code 1 when an input or a number has moved from the golden ones.
+
+    RESULTS is a record, or a folder whose newest record is meant. AGAINST is a snapshot file, or a folder of them, where the
+    one with RESULTS' name is meant (`mini`, or `gpu`). Runs on the CPU in float32 must give the same integers; of others
+    0.2 % of a cell's samples may flip, if McNemar's test sees no difference.
+    """
+    from bench.gate.compare import allowed, as_facts
+    from bench.gate.compare import compare as compare_snapshots
+    from bench.gate.snapshot import golden_file, of_record, read, write
+    from bench.records import latest, open_record
+
+    record = open_record(results if (results / "manifest.json").exists() else latest(results))
+    after = of_record(record)
+    golden = golden_file(against, record)
+    if update:
+        write(after, golden)
+        click.echo(f"{golden}: {len(after.predictions)} cells")
+        return 0
+    before = read(golden)
+    comparison = compare_snapshots(before, after, whole=not part)
+    share = tolerance if tolerance is not None else 0.0 if before.exact and after.exact else 0.002
+    failed = [change for change in comparison.cells if not allowed(change, share)]
+    bad = bool(failed or comparison.inputs)
+    if as_json:
+        click.echo(json.dumps({"failed": bad, "tolerance": share, **as_facts(comparison)}, indent=1))
+    else:
+        click.echo(as_text(comparison, SHOWN_FLIPS))
+        verdict = "FAILED" if bad else "passed"
+        click.echo(
+            f"{verdict}: {comparison.compared} cells against {golden}, {len(failed)} moved, tolerance {share:.1%}"
+        )
+    if github and (summary := os.environ.get("GITHUB_STEP_SUMMARY")):
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(as_markdown(comparison, bad))
+    return int(bad)
+
+
+def as_text(comparison: Comparison, flips: int) -> str:
+    """The comparison as a CI log shows it."""
+    from tabulate import tabulate
+
+    lines: list[str] = []
+    for change in comparison.inputs:
+        lines.append(f"input changed ({change.tier}): {change.what}\n  was: {change.before}\n  is:  {change.after}")
+    if comparison.cells:
+        lines.append(
+            tabulate(_rows(comparison.cells), HEADINGS, disable_numparse=True, colalign=("left", *("right",) * 6))
+        )
+        for cell in comparison.cells:
+            if cell.flipped and flips:
+                more = f" and {len(cell.flipped) - flips} more" if len(cell.flipped) > flips else ""
+                lines.append(f"{_name(cell)}: {'; '.join(cell.flipped[:flips])}{more}")
+    if not lines:
+        lines.append("nothing has moved")
+    return "\n".join(lines)
+
+
+HEADINGS = ("cell", "UAR was", "UAR is", "WAR was", "WAR is", "flipped", "p")
+
+
+def _rows(cells: Sequence[CellChange]) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for cell in cells:
+        was = ("new", "new") if cell.before is None else (f"{cell.before.uar:.2f}", f"{cell.before.war:.2f}")
+        now = ("gone", "gone") if cell.after is None else (f"{cell.after.uar:.2f}", f"{cell.after.war:.2f}")
+        p_value = "" if cell.p_value is None else f"{cell.p_value:.3f}"
+        rows.append((_name(cell), was[0], now[0], was[1], now[1], f"{len(cell.flipped)}/{cell.samples}", p_value))
+    return rows
+
+
+def _name(cell: CellChange) -> str:
+    return " ".join(str(part) for part in cell.cell if part not in (None, ""))
+
+
+def as_markdown(comparison: Comparison, bad: bool) -> str:
+    """A job summary."""
+    from tabulate import tabulate
+
+    lines = [f"## bench check: {'failed' if bad else 'passed'}", f"{comparison.compared} cells compared."]
+    if comparison.inputs:
+        rows = [(change.tier, change.what, change.before[:80], change.after[:80]) for change in comparison.inputs]
+        lines.append(tabulate(rows, ("input", "which", "was", "is"), tablefmt="github", disable_numparse=True))
+    if comparison.cells:
+        lines.append(tabulate(_rows(comparison.cells), HEADINGS, tablefmt="github", disable_numparse=True))
+    return "\n\n".join(lines) + "\n"

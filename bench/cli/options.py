@@ -1,0 +1,142 @@
+"""Options that several commands share, and the workbench they open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from bench.cards.catalog import Catalog
+    from bench.settings import Settings
+    from bench.workbench import Workbench
+
+F = TypeVar("F", bound=Callable[..., Any])
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
+cards = click.option("--cards", type=FOLDER, multiple=True, metavar="DIR", help="A folder with cards of your own.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
+
+
+def world(command: F) -> F:
+    """Options that say where things are."""
+    options = (
+        cards,
+        click.option("--mini", is_flag=True, help="The embedded miniature: no data and no weights needed."),
+        click.option(
+            "--data",
+            multiple=True,
+            metavar="[NAME=]PATH",
+            help="A dataset's root, or a folder with one folder a dataset.",
+        ),
+        click.option("--weights", type=FOLDER, multiple=True, metavar="DIR", help="A folder with checkpoints."),
+        click.option("--store", type=FOLDER, metavar="DIR", help="Where embeddings are kept."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def compute(command: F) -> F:
+    """Options that say what the networks run on."""
+    dtypes = click.Choice(["float32", "float16", "bfloat16"])
+    options = (
+        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
+        click.option("--dtype", type=dtypes, default="float32", show_default=True, help="Precision of the towers."),
+        click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Inputs a forward pass."),
+        click.option("--workers", type=click.IntRange(1), default=None, help="Decoding threads; as many as cores."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def device_of(name: str) -> str:
+    """`auto` is the GPU where there is one."""
+    if name != "auto":
+        return name
+    import importlib.util
+
+    # torch takes seconds to import, and without the driver there is nothing to ask it.
+    if not Path("/proc/driver/nvidia").exists() and importlib.util.find_spec("torch") is not None:
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    import os
+
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def note(line: str) -> None:
+    """A line for the user, on the error stream."""
+    click.echo(line, err=True)
+
+
+def open_catalog(folders: Sequence[Path]) -> Catalog:
+    """All cards; what is broken is said, once."""
+    from bench.cards.catalog import load
+
+    catalog = load(folders)
+    for broken in catalog.broken:
+        note(f"broken card, left out: {broken.path}: {broken.reason}")
+    return catalog
+
+
+def open_settings(*, mini: bool, data: Sequence[str], weights: Sequence[Path], store: Path | None) -> Settings:
+    """Where things are."""
+    from dataclasses import replace
+
+    from bench.settings import load, miniature
+
+    stated = load(data=data, weights=weights, store=store)
+    if not mini:
+        return stated
+    world = miniature(store)
+    # What the user names on the command line is added to the miniature's world; the machine's own settings are not.
+    own = load(data=data, weights=weights, store=store, environ={}, working_directory=Path("/nonexistent"))
+    return replace(
+        world, data={**world.data, **own.data}, data_roots=own.data_roots, weights=(*weights, *world.weights)
+    )
+
+
+def open_workbench(
+    *,
+    cards: Sequence[Path],
+    mini: bool,
+    data: Sequence[str],
+    weights: Sequence[Path],
+    store: Path | None,
+    dtype: str = "float32",
+    workers: int | None = None,
+    limit: int = 0,
+) -> Workbench:
+    """Everything a command that touches data or networks needs."""
+    from bench.workbench import Workbench
+
+    catalog = open_catalog(cards)
+    settings = open_settings(mini=mini, data=data, weights=weights, store=store)
+    catalog.expect(settings.counts)
+    return Workbench(catalog, settings, dtype, limit, workers or cores(), note)
+
+
+def split_names(values: Sequence[str]) -> list[str]:
+    """Names given several times or joined by spaces; commas part names too, but not the axes behind a colon."""
+    names: list[str] = []
+    for value in values:
+        for part in value.split():
+            pieces = part.split(",")
+            joined = [pieces[0]]
+            for piece in pieces[1:]:
+                if "=" in piece and ":" in joined[-1] and ":" not in piece:
+                    joined[-1] += f",{piece}"
+                else:
+                    joined.append(piece)
+            names += [piece for piece in joined if piece]
+    return names

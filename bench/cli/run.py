@@ -1,0 +1,132 @@
+"""`bench run`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.cli import options
+from bench.errors import BenchError
+
+COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
+
+
+@click.command(short_help="Fill a table, or any methods x datasets, and write the record.")
+@click.option("--table", "tables", multiple=True, metavar="[PAPER:]N", help="A table of a paper; may be repeated.")
+@click.option(
+    "--methods", multiple=True, metavar="NAMES", help="Rows to keep (clip, clip:backbone=B32), or +NAME to add."
+)
+@click.option("--datasets", multiple=True, metavar="NAMES", help="Columns to keep or add.")
+@click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
+@click.option("--protocol", default="", metavar="NAME", help="Input protocol for every cell: paper, native, ...")
+@click.option("--combine", type=click.Choice(COMBINES), help="How several prompts become one score.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most N samples a fold, for a first try.")
+@click.option(
+    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Go on without N samples a dataset."
+)
+@click.option("--allow-counts", is_flag=True, help="Go on though class counts differ from the card's.")
+@click.option(
+    "--paper/--no-paper", "show_paper", default=False, help="The paper's number and the difference beside ours."
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan, and run nothing.")
+@click.option("--out", type=options.FOLDER, default=Path("results/runs"), show_default=True, help="Where records go.")
+@options.as_json
+@options.compute
+@options.world
+def run(
+    *,
+    tables: tuple[str, ...],
+    methods: tuple[str, ...],
+    datasets: tuple[str, ...],
+    prompts: tuple[str, ...],
+    protocol: str,
+    combine: Any,
+    limit: int,
+    allow_missing: int,
+    allow_counts: bool,
+    show_paper: bool,
+    dry_run: bool,
+    out: Path,
+    as_json: bool,
+    device: str,
+    dtype: str,
+    batch: int,
+    workers: int | None,
+    **world: Any,
+) -> int:
+    r"""Fill a table, or any methods x datasets, and write the record.
+
+    \b
+    bench run --table 2                                  the paper's Table 2, from the datasets on disk
+    bench run --table 1 --methods +mine --cards my/      a row of your own
+    bench run --methods clip:backbone=B32 --datasets raf-db,fer2013 --prompts P-1,P-3
+    """
+    from bench.cli.table import on_screen
+    from bench.plan import Choices, chosen_table, free_table
+    from bench.records import new_folder
+
+    begun = time.perf_counter()
+    bench = options.open_workbench(**world, dtype=dtype, workers=workers, limit=limit)
+    names, sets = options.split_names(methods), options.split_names(prompts)
+    columns = options.split_names(datasets)
+    if tables:
+        if len(sets) > 1:
+            raise BenchError(f"--prompts {','.join(sets)} with --table", "a table's rows take one prompt set at a time")
+        choices = Choices(tuple(names), tuple(columns), "".join(sets), protocol, combine)
+        cards = {ref: chosen_table(bench.catalog.table(ref)[1], bench.catalog, choices) for ref in tables}
+    else:
+        if not names or not columns:
+            raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
+        choices = Choices(protocol=protocol, combine=combine)
+        cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, bench.catalog)}
+    if dry_run:
+        return show_plan(bench, cards, choices, as_json=as_json)
+    from bench.engine import Machine
+    from bench.run import Allowances
+    from bench.run import run as run_all
+    from bench.tables.record import grids_of, write_files
+
+    label = "-".join(
+        ("mini",) * bench.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
+    )
+    machine = Machine(options.device_of(device), batch, workers or options.cores())
+    record = run_all(
+        bench,
+        cards,
+        choices,
+        machine,
+        Allowances(allow_missing, allow_counts),
+        new_folder(out, label),
+        ["bench", *sys.argv[1:]],
+        options.note,
+        details=("paper", "difference") if show_paper else (),
+    )
+    files = write_files(record, bench.catalog)
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in files]}, indent=1))
+    else:
+        for grid in grids_of(record, bench.catalog, list(cards), record.manifest["details"]):
+            click.echo(on_screen(grid))
+        options.note(f"record and tables: {record.path}  ({time.perf_counter() - begun:.1f} s)")
+    return 0
+
+
+def show_plan(bench: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
+    """Print what would be done."""
+    from bench.plan_report import as_facts, as_text
+    from bench.run import cells_of, distinct_cells
+
+    plan = bench.plan(distinct_cells(cards, cells_of(cards, bench, choices), bench), tolerant=True)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(as_facts(plan), indent=1))
+    else:
+        click.echo(as_text(plan))
+    return 0

@@ -1,0 +1,114 @@
+"""Downloading checkpoints: verified by hash where one is known, recorded on first use otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.cards.schema import Weight
+from bench.errors import WeightsError
+from bench.progress import bar
+
+CHUNK = 1 << 20
+KNOWN = "known-hashes.json"
+
+
+def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], None]) -> Path:
+    """Bring one checkpoint into a folder, whole or not at all.
+
+    Args:
+        name: file name, or hub folder name, under which the card looks for it.
+        facts: where it comes from.
+        folder: the weights folder.
+        say: told in a line what is done.
+
+    Raises:
+        WeightsError: the address does not answer, a hub repository has no pinned revision, or the bytes have another
+            hash than the card states or than at the first download.
+    """
+    target = folder / name
+    if target.exists():
+        say(f"{target} is there already")
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    if facts.hub:
+        _from_hub(facts, target)
+    else:
+        _from_address(facts.url, facts.sha256, target, folder)
+    return target
+
+
+def _from_hub(facts: Weight, target: Path) -> None:
+    if not facts.revision:
+        raise WeightsError(
+            f"{facts.hub}: the card pins no revision, so what is downloaded today may be another file tomorrow",
+            "set weights.<name>.revision in a card of yours to the commit you mean",
+        )
+    from huggingface_hub import snapshot_download
+
+    beside = target.with_name(f".{target.name}.partial")
+    try:
+        snapshot_download(
+            facts.hub, revision=facts.revision, allow_patterns=list(facts.files) or None, local_dir=beside
+        )
+    except Exception as error:
+        raise WeightsError(
+            f"{facts.hub} could not be downloaded: {error}", "check the network, and run it again"
+        ) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside.replace(target)
+
+
+def _from_address(url: str, sha256: str, target: Path, folder: Path) -> None:
+    if not url.startswith("https://"):
+        raise WeightsError(f"{url}: only https addresses are downloaded", "correct the card")
+    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    hasher = hashlib.sha256()
+    try:
+        with urllib.request.urlopen(url, timeout=60) as reply, beside.open("wb") as file:
+            total = int(reply.headers.get("Content-Length") or 0)
+            with bar(f"downloading {target.name}", total, "bytes") as progress:
+                while chunk := reply.read(CHUNK):
+                    file.write(chunk)
+                    hasher.update(chunk)
+                    progress.advance(len(chunk))
+        found = hasher.hexdigest()
+        if total and beside.stat().st_size != total:
+            raise WeightsError(f"{url} broke off after {beside.stat().st_size} of {total} bytes", "run it again")
+        expected = sha256 or _first_hash(folder, target.name)
+        if expected and not found.startswith(expected):
+            raise WeightsError(
+                f"{url} has sha256 {found}, expected {expected}", "the file has changed; do not use it unseen"
+            )
+        if not sha256:
+            _remember(folder, target.name, found)
+        beside.replace(target)
+    except (urllib.error.URLError, TimeoutError, OSError) as error:
+        raise WeightsError(f"{url} could not be downloaded: {error}", "check the network, and run it again") from error
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _first_hash(folder: Path, name: str) -> str:
+    return str(_hashes(folder).get(name, ""))
+
+
+def _remember(folder: Path, name: str, found: str) -> None:
+    known = {**_hashes(folder), name: found}
+    beside = folder / f".{KNOWN}.{os.getpid()}"
+    beside.write_text(json.dumps(known, indent=1, sort_keys=True))
+    shutil.move(beside, folder / KNOWN)
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    try:
+        hashes: dict[str, str] = json.loads((folder / KNOWN).read_text())
+    except (OSError, ValueError):
+        return {}
+    return hashes

@@ -1,0 +1,212 @@
+"""What moved between two snapshots, in tiers: what went in, what was asked, what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.errors import BenchError
+from bench.gate.snapshot import Snapshot
+from bench.metrics.accuracy import Ints, Scores, confusion, score_fold, summarise
+from bench.records import CellKey
+
+
+@dataclass(frozen=True)
+class InputChange:
+    """Something that goes in has changed.
+
+    Attributes:
+        tier: `prompts`, `labels`, `samples` or `pixels`.
+        what: which.
+        before: what it was.
+        after: what it is.
+    """
+
+    tier: str
+    what: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class CellChange:
+    """A cell whose confusion matrix has changed.
+
+    Attributes:
+        before: UAR and WAR in percent, mean over folds; None where the cell is new.
+        after: likewise; None where the cell is gone.
+        flipped: `fold/sample: from -> to` for every sample with another prediction.
+        samples: how many samples the cell has.
+        p_value: of McNemar's exact test on the samples that are right in one and wrong in the other; None where the
+            samples are not the same.
+        confusion_equal: whether the confusion matrices are the same all the same (samples swapped places).
+    """
+
+    cell: CellKey
+    before: Scores | None
+    after: Scores | None
+    flipped: tuple[str, ...]
+    samples: int
+    p_value: float | None
+    confusion_equal: bool = False
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that differs, and how many cells were compared."""
+
+    inputs: tuple[InputChange, ...]
+    cells: tuple[CellChange, ...]
+    compared: int
+
+
+def compare(before: Snapshot, after: Snapshot, *, whole: bool = True) -> Comparison:
+    """Compare two snapshots.
+
+    Args:
+        before: the reference.
+        after: what is looked at.
+        whole: whether cells of the reference that are not in the other are changes too; they are not where a part
+            of a table was run on purpose.
+    """
+    inputs = [
+        *_texts("prompts", _flat(before.prompts), _flat(after.prompts)),
+        *_texts("labels", _joined(before.classes), _joined(after.classes)),
+        *_texts("pixels", before.pixels, after.pixels),
+        *_samples(before, after),
+    ]
+    cells: list[CellChange] = []
+    shared = 0
+    for key in sorted({*before.predictions, *after.predictions}, key=str):
+        old, new = before.predictions.get(key), after.predictions.get(key)
+        shared += old is not None and new is not None
+        if new is None and not whole:
+            continue
+        change = _cell(key, before, after)
+        if change is not None:
+            cells.append(change)
+    if not shared:
+        raise BenchError("the two have no cell in common", "compare runs of the same table")
+    return Comparison(tuple(inputs), tuple(cells), shared)
+
+
+def scores_of(snapshot: Snapshot, key: CellKey) -> Scores:
+    """UAR and WAR of a cell in percent, from its predictions."""
+    return summarise([score_fold(fold, matrix) for fold, matrix in matrices_of(snapshot, key).items()])
+
+
+def matrices_of(snapshot: Snapshot, key: CellKey) -> dict[str, Ints]:
+    """Fold -> confusion matrix of a cell."""
+    classes = len(snapshot.classes[key.dataset])
+    truth = snapshot.truth[key.dataset]
+    return {fold: confusion(truth[fold].labels, row, classes) for fold, row in snapshot.predictions[key].items()}
+
+
+def _cell(key: CellKey, before: Snapshot, after: Snapshot) -> CellChange | None:
+    old, new = before.predictions.get(key), after.predictions.get(key)
+    if old is None or new is None:
+        there = after if old is None else before
+        count = sum(len(row) for row in there.predictions[key].values())
+        scores = scores_of(there, key)
+        return CellChange(key, None if old is None else scores, None if new is None else scores, (), count, None)
+    same_samples = all(
+        fold in new and before.truth[key.dataset][fold].samples == after.truth[key.dataset][fold].samples
+        for fold in old
+    ) and len(old) == len(new)
+    flipped: list[str] = []
+    lost = gained = 0
+    if same_samples:
+        for fold, row in old.items():
+            truth = before.truth[key.dataset][fold]
+            names = (before.classes[key.dataset], after.classes[key.dataset])
+            for position in np.nonzero(row != new[fold])[0].tolist():
+                was, now = int(row[position]), int(new[fold][position])
+                flipped.append(f"{fold}/{truth.samples[position]}: {_name(names[0], was)} -> {_name(names[1], now)}")
+                lost += was == truth.labels[position]
+                gained += now == truth.labels[position]
+    one, two = matrices_of(before, key), matrices_of(after, key)
+    equal = one.keys() == two.keys() and all(np.array_equal(one[fold], two[fold]) for fold in one)
+    if equal and not flipped:
+        return None
+    count = sum(len(row) for row in new.values())
+    p_value = mcnemar(lost, gained) if same_samples else None
+    return CellChange(key, scores_of(before, key), scores_of(after, key), tuple(flipped), count, p_value, equal)
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Two-sided exact p-value that `lost` and `gained` of the samples that changed sides are a fair coin's throws."""
+    if lost + gained == 0:
+        return 1.0
+    from scipy.stats import binomtest
+
+    return float(binomtest(lost, lost + gained).pvalue)
+
+
+def allowed(change: CellChange, flips: float) -> bool:
+    """Whether a change passes: nothing at 0; else at most that share of samples flipped, and inside the noise."""
+    if change.before is None:
+        return True
+    if flips == 0 or change.after is None or change.p_value is None:
+        return False
+    return len(change.flipped) <= flips * change.samples and change.p_value > 0.05
+
+
+def _name(classes: list[str], index: int) -> str:
+    return "no class" if index < 0 else classes[index]
+
+
+def _flat(prompts: Mapping[str, Mapping[str, list[str]]]) -> dict[str, str]:
+    return {f"{name}, {label}": " | ".join(texts) for name, row in prompts.items() for label, texts in row.items()}
+
+
+def _joined(classes: Mapping[str, list[str]]) -> dict[str, str]:
+    return {name: ", ".join(labels) for name, labels in classes.items()}
+
+
+def _texts(tier: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[InputChange]:
+    return [
+        InputChange(tier, name, before[name], after[name])
+        for name in before
+        if name in after and before[name] != after[name]
+    ]
+
+
+def _samples(before: Snapshot, after: Snapshot) -> list[InputChange]:
+    changes = []
+    for dataset, folds in before.truth.items():
+        for fold, old in folds.items():
+            new = after.truth.get(dataset, {}).get(fold)
+            if new is None:
+                continue
+            if old.samples != new.samples:
+                missing, extra = set(old.samples) - set(new.samples), set(new.samples) - set(old.samples)
+                said = f"{len(new.samples)} samples, {len(missing)} gone, {len(extra)} new"
+                changes.append(InputChange("samples", f"{dataset} fold {fold}", f"{len(old.samples)} samples", said))
+            elif old.labels != new.labels:
+                moved = sum(a != b for a, b in zip(old.labels, new.labels, strict=True))
+                changes.append(
+                    InputChange("labels", f"{dataset} fold {fold}", "", f"{moved} samples have another label")
+                )
+    return changes
+
+
+def as_facts(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as JSON-able facts."""
+    return {
+        "compared": comparison.compared,
+        "inputs": [change.__dict__ for change in comparison.inputs],
+        "cells": [
+            {
+                **change.cell._asdict(),
+                "before": None if change.before is None else [change.before.uar, change.before.war],
+                "after": None if change.after is None else [change.after.uar, change.after.war],
+                "flipped": list(change.flipped),
+                "samples": change.samples,
+                "p_value": change.p_value,
+            }
+            for change in comparison.cells
+        ],
+    }

@@ -1,0 +1,149 @@
+"""A run boiled down to what must not move: prompts, label maps, prepared pixels, and every prediction.
+
+The file form is JSON that a person can read in a diff: predictions are one character a sample, in the samples' order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.errors import BenchError
+from bench.records import CellKey, FoldPredictions, Record, open_record
+
+SCHEMA_VERSION = 1
+DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NO_CLASS = "-"
+
+
+@dataclass
+class FoldTruth:
+    """The samples of one fold of a dataset, and their labels."""
+
+    samples: list[str]
+    labels: list[int]
+
+
+@dataclass
+class Snapshot:
+    """What a run found, by name.
+
+    Attributes:
+        exact: whether every integer must be the same again (a CPU run in full precision) or a rule allows for flips.
+        prompts: prompt set -> class -> texts as sent.
+        classes: dataset -> class names in label order.
+        pixels: `dataset, protocol` -> hash of some samples' prepared pixels.
+        truth: dataset -> fold -> samples and labels.
+        predictions: cell -> fold -> predicted class of each sample, -1 where an answer named none.
+    """
+
+    exact: bool = True
+    prompts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    classes: dict[str, list[str]] = field(default_factory=dict)
+    pixels: dict[str, str] = field(default_factory=dict)
+    truth: dict[str, dict[str, FoldTruth]] = field(default_factory=dict)
+    predictions: dict[CellKey, dict[str, npt.NDArray[np.int16]]] = field(default_factory=dict)
+
+
+def of_record(record: Record) -> Snapshot:
+    """Boil a record down."""
+    manifest = record.manifest
+    snapshot = Snapshot(
+        exact=manifest["machine_used"]["device"] == "cpu" and manifest["dtype"] == "float32",
+        prompts={name: facts["texts"] for name, facts in manifest["prompts"].items()},
+        classes=record.classes,
+        pixels=dict(manifest["pixels"]),
+    )
+    _add(snapshot, record.predictions())
+    return snapshot
+
+
+def _add(snapshot: Snapshot, parts: Iterable[FoldPredictions]) -> None:
+    for part in parts:
+        folds = snapshot.truth.setdefault(part.cell.dataset, {})
+        known = folds.setdefault(part.fold, FoldTruth(list(part.samples), part.labels.tolist()))
+        if known.samples != list(part.samples):
+            raise BenchError(
+                f"{part.cell}: fold {part.fold} has other samples than another cell of the same record", "run it again"
+            )
+        snapshot.predictions.setdefault(part.cell, {})[part.fold] = part.predictions
+
+
+def write(snapshot: Snapshot, path: Path) -> None:
+    """Write the file form, in a stable order."""
+    cells = [
+        {**key._asdict(), "predictions": {fold: _as_text(row) for fold, row in folds.items()}}
+        for key, folds in sorted(snapshot.predictions.items(), key=lambda item: str(item[0]))
+    ]
+    truth = {
+        dataset: {
+            fold: {"samples": part.samples, "labels": _as_text(np.array(part.labels))} for fold, part in folds.items()
+        }
+        for dataset, folds in sorted(snapshot.truth.items())
+    }
+    facts: dict[str, Any] = {
+        "schema": SCHEMA_VERSION,
+        "exact": snapshot.exact,
+        "prompts": snapshot.prompts,
+        "classes": snapshot.classes,
+        "pixels": snapshot.pixels,
+        "truth": truth,
+        "cells": cells,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(path: Path) -> Snapshot:
+    """A snapshot from its file, or from a run's folder.
+
+    Raises:
+        BenchError: it is neither, or was written by a later version of this program.
+    """
+    if path.is_dir():
+        return of_record(open_record(path))
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if facts["schema"] != SCHEMA_VERSION:
+            raise BenchError(f"{path} has schema {facts['schema']}", f"this program reads {SCHEMA_VERSION}")
+        snapshot = Snapshot(facts["exact"], facts["prompts"], facts["classes"], facts["pixels"])
+        for dataset, folds in facts["truth"].items():
+            snapshot.truth[dataset] = {
+                fold: FoldTruth(part["samples"], _as_numbers(part["labels"]).tolist()) for fold, part in folds.items()
+            }
+        for cell in facts["cells"]:
+            rows = {fold: _as_numbers(text) for fold, text in cell.pop("predictions").items()}
+            snapshot.predictions[CellKey(**cell)] = rows
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(
+            f"{path} is no snapshot: {error}", "write one with bench check RECORD --against PATH --update"
+        ) from error
+    return snapshot
+
+
+def _as_text(row: npt.NDArray[Any]) -> str:
+    if len(row) and row.max() >= len(DIGITS):
+        raise BenchError(f"{row.max() + 1} classes are more than a snapshot can write", f"at most {len(DIGITS)}")
+    return "".join(NO_CLASS if value < 0 else DIGITS[value] for value in row.tolist())
+
+
+def _as_numbers(text: str) -> npt.NDArray[np.int16]:
+    return np.array([-1 if letter == NO_CLASS else DIGITS.index(letter) for letter in text], np.int16)
+
+
+def golden_file(against: Path, record: Record) -> Path:
+    """The snapshot that a record is held against: the file named, or the one of the record's kind in a folder.
+
+    A record's kind is its world and its tables: `mini-table2-tableA.json`, `run.json`.
+    """
+    if against.suffix == ".json":
+        return against
+    world = ["mini"] if record.manifest["miniature"] else [record.manifest["machine_used"]["device"].partition(":")[0]]
+    tables = [ref if ref == "run" else f"table{ref.replace(':', '-')}" for ref in record.manifest["tables"]]
+    return against / f"{'-'.join([*world, *tables])}.json"

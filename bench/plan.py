@@ -1,0 +1,374 @@
+"""From tables and method specs to cells, and from cells to the artifacts they need, each listed once.
+
+Planning opens datasets and hashes their files, but loads no network and decodes no picture. Where a dataset is not on
+this machine its size is estimated from its card, so that a plan can be read before anything is downloaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bench.cards.catalog import Catalog
+from bench.cards.schema import ColumnGroup, Combine, DatasetCard, MethodCard, PromptCard, Row, TableCard
+from bench.cards.variant import Variant, all_variants, parse, resolve
+from bench.data.corpus import Corpus
+from bench.data.loader import Item
+from bench.data.protocol import FrameSampling, Protocol
+from bench.errors import BenchError
+from bench.models.network import Network
+from bench.prompts import texts as prompt_texts
+from bench.records import CellKey
+from bench.store import Recipe, Store
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the command line may change about a table.
+
+    Attributes:
+        methods: rows to keep, by method or `method:axis=value`; with a leading `+`, rows to add instead.
+        datasets: columns to keep.
+        prompts: one prompt set for every cell.
+        protocol: one input protocol for every cell.
+        combine: one ensembling rule for every cell.
+    """
+
+    methods: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    prompts: str = ""
+    protocol: str = ""
+    combine: Combine | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a row's numbers come from: one method variant under one prompt set and protocol."""
+
+    variant: Variant
+    prompts: PromptCard
+    protocol: Protocol
+    combine: Combine
+
+    def cell(self, dataset: str, seed: int | None = None) -> CellKey:
+        """The cell of this row in a dataset's column."""
+        return CellKey(self.variant.method, self.variant.key, self.prompts.name, self.protocol.name, dataset, seed)
+
+    def fits(self, dataset: DatasetCard) -> bool:
+        """Whether the method takes this dataset's kind of media."""
+        return dataset.media in self.variant.card.media
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One (row, column): a source on a dataset."""
+
+    source: Source
+    dataset: DatasetCard
+
+    @property
+    def key(self) -> CellKey:
+        """How records name it."""
+        return self.source.cell(self.dataset.name)
+
+
+def protocol_of(card: MethodCard, name: str, catalog: Catalog) -> Protocol:
+    """The protocol of that name for a method: `native` is what its own card prescribes.
+
+    Raises:
+        UnknownName: no protocol card has that name.
+    """
+    if name == "native":
+        return Protocol(name="native", pixels=card.native.pixels, frames=card.native.frames, source=card.source)
+    if name not in catalog.protocols:
+        from bench.errors import UnknownName
+
+        raise UnknownName("protocol", name, ["native", *catalog.protocols])
+    found = catalog.protocols[name]
+    return Protocol(name=name, pixels=found.pixels, frames=found.frames, source=found.source)
+
+
+def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, choices: Choices) -> Source:
+    """A row's source: the user's choice, else the table's, else the method card's."""
+    card = variant.card
+    prompt_card = catalog.prompt_set(choices.prompts or prompts or card.prompts)
+    resolved = protocol_of(card, choices.protocol or protocol or card.protocol, catalog)
+    return Source(variant, prompt_card, resolved, choices.combine or prompt_card.combine)
+
+
+def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) -> dict[str, Source]:
+    """Row id -> source, for the rows that are run (arrow and mean rows are computed from others)."""
+    return {
+        row.id: source_of(resolve(catalog.method(row.method), row.variant), row.prompts, row.protocol, catalog, choices)
+        for row in table.rows
+        if row.method
+    }
+
+
+def chosen_table(table: TableCard, catalog: Catalog, choices: Choices) -> TableCard:
+    """The table with the rows and columns that the user asked for.
+
+    Rows that are computed from rows which are gone go too. `+NAME` adds a row for each variant of NAME at the end.
+
+    Raises:
+        UnknownName: a method or dataset that no card has.
+        BenchError: a choice that leaves no row or no column.
+    """
+    rows = list(table.rows)
+    kept = [ref for ref in choices.methods if not ref.startswith("+")]
+    if kept:
+        wanted = [(catalog.method(name).name, axes) for name, axes in map(parse, kept)]
+        rows = [row for row in rows if row.method and any(_matches(row, name, axes) for name, axes in wanted)]
+        ids = {row.id for row in rows}
+        rows = [row for row in table.rows if row.id in ids or (_inputs(row) and _inputs(row) <= ids)]
+        if not rows:
+            raise BenchError(f"table {table.name} has no row of {', '.join(kept)}", f"write +{kept[0]} to add one")
+    for ref in choices.methods:
+        if ref.startswith("+"):
+            rows += added_rows(ref[1:], catalog, len(table.stub))
+    groups = table.columns
+    if choices.datasets:
+        names = [catalog.dataset(name).name for name in choices.datasets]
+        inside = tuple(name for group in groups for name in group.datasets)
+        groups = tuple(
+            ColumnGroup(title=group.title, datasets=some)
+            for group in groups
+            if (some := tuple(name for name in group.datasets if name in names))
+        )
+        extra = tuple(name for name in names if name not in inside)
+        groups = (*groups, ColumnGroup(title="Added", datasets=extra)) if extra else groups
+    return _with(table, rows=tuple(rows), columns=groups)
+
+
+def free_table(refs: Sequence[str], datasets: Sequence[str], prompts: Sequence[str], catalog: Catalog) -> TableCard:
+    """A table of what the user named, without a card: a row a variant and prompt set, a column a dataset."""
+    rows = [row for ref in refs for row in added_rows(ref, catalog, 2, prompts)]
+    by_media: dict[str, list[str]] = {}
+    for name in datasets:
+        card = catalog.dataset(name)
+        by_media.setdefault(card.media, []).append(card.name)
+    titles = {"image": "Images", "clip": "Clips"}
+    groups = tuple(ColumnGroup(title=titles[media], datasets=tuple(names)) for media, names in by_media.items())
+    return TableCard(kind="table", name="run", stub=("Method", "Prompts"), columns=groups, rows=tuple(rows))
+
+
+def added_rows(ref: str, catalog: Catalog, stubs: int, prompts: Sequence[str] = ()) -> list[Row]:
+    """A row for each variant that `name` or `name:axis=value` means, and for each prompt set."""
+    name, axes = parse(ref)
+    card = catalog.method(name)
+    rows = []
+    for variant in all_variants(card, axes):
+        for prompt_name in prompts or ("",):
+            shown = prompt_name or card.prompts
+            cells = (variant.title, shown)[:stubs] if stubs < 3 else ("",) * (stubs - 2) + (variant.title, shown)
+            row_id = f"{variant} {prompt_name}".strip()
+            rows.append(Row(id=row_id, cells=cells, method=card.name, variant=dict(variant.axes), prompts=prompt_name))
+    return rows
+
+
+def _matches(row: Row, name: str, axes: Mapping[str, str]) -> bool:
+    return row.method == name and all(row.variant.get(axis) == value for axis, value in axes.items())
+
+
+def _inputs(row: Row) -> set[str]:
+    return {*(row.minus or ()), *row.of}
+
+
+def _with(table: TableCard, **changes: object) -> TableCard:
+    result = table.model_copy(update=changes)
+    result._path = table.path
+    return result
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What one network sees of one dataset: the samples' items, in the order of the corpus.
+
+    Attributes:
+        items: for each sample its items: one a frame for a network that sees pictures, one a clip for others.
+    """
+
+    corpus: Corpus
+    items: Sequence[tuple[Item, ...]]
+
+
+@dataclass
+class VisionWork:
+    """One shelf of vision outputs: a network under an input protocol, over every dataset that asks for it."""
+
+    recipe: Recipe
+    network: Network
+    protocol: Protocol
+    inputs: dict[str, Inputs] = field(default_factory=dict)
+    estimates: dict[str, int] = field(default_factory=dict)
+    missing: list[Item] = field(default_factory=list)
+
+    @property
+    def distinct(self) -> int:
+        """Items of the datasets at hand, each once."""
+        return len({item.key for inputs in self.inputs.values() for items in inputs.items for item in items})
+
+    @property
+    def geometry(self) -> str:
+        """Works with equal geometry are fed from one decode; only normalisation may differ between them."""
+        pixels = self.protocol.pixels
+        if pixels.stage == "image":
+            pixels = pixels.model_copy(update={"mean": None, "std": None})
+        frames = 1 if self.network.facts.sees == "images" else self.protocol.frames.count
+        return f"{pixels.model_dump_json()} {self.network.facts.size} {frames}"
+
+    @property
+    def geometry_hash(self) -> str:
+        """A few digits for `geometry`."""
+        return hashlib.blake2b(self.geometry.encode(), digest_size=3).hexdigest()
+
+
+@dataclass
+class TextWork:
+    """One shelf of text embeddings."""
+
+    recipe: Recipe
+    network: Network
+    texts: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Plan:
+    """Everything a run will do.
+
+    Attributes:
+        cells: what is filled.
+        corpora: (dataset, frame rule) -> the opened dataset.
+        absent: datasets that are not on this machine -> the message that says how to get them.
+        unweighted: weights that are not on this machine -> likewise.
+        naive: passes of a picture through a tower in the published script's way: once a cell.
+    """
+
+    cells: list[Cell] = field(default_factory=list)
+    corpora: dict[tuple[str, str], Corpus] = field(default_factory=dict)
+    vision: dict[str, VisionWork] = field(default_factory=dict)
+    texts: dict[str, TextWork] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+    unweighted: dict[str, str] = field(default_factory=dict)
+    naive: int = 0
+
+    def vision_of(self, cell: Cell, network: Network) -> VisionWork:
+        """The vision work that a cell reads."""
+        return self.vision[vision_recipe(network, cell.source.protocol).key]
+
+    @property
+    def encodes(self) -> int:
+        """Pictures through a tower that every cell together needs, each once, stored ones included."""
+        return sum(work.distinct + sum(work.estimates.values()) for work in self.vision.values())
+
+    @property
+    def to_do(self) -> int:
+        """Of these, the ones that are not in the store."""
+        return sum(len(work.missing) + sum(work.estimates.values()) for work in self.vision.values())
+
+
+def text_digest(text: str) -> bytes:
+    """The digest that a text's embedding is stored under."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def vision_recipe(network: Network, protocol: Protocol) -> Recipe:
+    """What the vision side's output is made of. Frames are not in it: an item's digest says which were seen."""
+    step = "frames" if network.facts.sees == "images" else "clips"
+    pixels = protocol.pixels.model_dump(mode="json")
+    return Recipe(step, {**network.identity, "pixels": pixels, "size": network.facts.size})
+
+
+def text_recipe(network: Network) -> Recipe:
+    """What the text side's output is made of."""
+    return Recipe("texts", network.identity)
+
+
+def make(
+    cells: Iterable[Cell],
+    *,
+    open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None],
+    network_of: Callable[[Variant], Network],
+    store: Store,
+) -> Plan:
+    """Work out what the cells need.
+
+    Args:
+        cells: what is to be filled.
+        open_corpus: opens a dataset under a frame rule, or gives None where it is not here.
+        network_of: the network of a variant.
+        store: tells what is there already.
+    """
+    plan = Plan(cells=list(cells))
+    asked: dict[str, dict[str, list[Item]]] = {}
+    for cell in plan.cells:
+        network = network_of(cell.source.variant)
+        rule = cell.source.protocol.frames
+        corpus = _corpus(plan, cell, rule, open_corpus)
+        plan.naive += naive_passes(cell.dataset, rule, corpus)
+        recipe = vision_recipe(network, cell.source.protocol)
+        work = plan.vision.setdefault(recipe.key, VisionWork(recipe, network, cell.source.protocol))
+        if corpus is None:
+            work.estimates.setdefault(cell.dataset.name, estimate(cell.dataset, rule))
+        elif cell.dataset.name not in work.inputs:
+            items = corpus.items(per_frame=network.facts.sees == "images")
+            work.inputs[cell.dataset.name] = Inputs(corpus, items)
+            asked.setdefault(recipe.key, {})[cell.dataset.name] = [item for sample in items for item in sample]
+        _ask_texts(plan, cell, network)
+    for key, work in plan.vision.items():
+        _drop_shared_estimates(work, plan)
+        by_key = {item.key: item for items in asked.get(key, {}).values() for item in items}
+        work.missing = [by_key[digest] for digest in store.open(work.recipe).missing(list(by_key))]
+    for text_work in plan.texts.values():
+        digests = {text_digest(text): text for text in text_work.texts}
+        text_work.missing = [digests[digest] for digest in store.open(text_work.recipe).missing(list(digests))]
+    return plan
+
+
+def _corpus(
+    plan: Plan, cell: Cell, rule: FrameSampling, open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None]
+) -> Corpus | None:
+    key = (cell.dataset.name, corpus_rule(cell.dataset, rule))
+    if key not in plan.corpora:
+        corpus = open_corpus(cell.dataset, rule)
+        if corpus is None:
+            return None
+        plan.corpora[key] = corpus
+    return plan.corpora[key]
+
+
+def corpus_rule(dataset: DatasetCard, rule: FrameSampling) -> str:
+    """What tells two openings of a dataset apart: pictures are the same under any frame rule."""
+    return rule.model_dump_json() if dataset.media == "clip" else ""
+
+
+def _ask_texts(plan: Plan, cell: Cell, network: Network) -> None:
+    recipe = text_recipe(network)
+    work = plan.texts.setdefault(recipe.key, TextWork(recipe, network))
+    wanted = [text for row in prompt_texts(cell.source.prompts, cell.dataset.classes) for text in row]
+    work.texts = list(dict.fromkeys([*work.texts, *wanted]))
+
+
+def _drop_shared_estimates(work: VisionWork, plan: Plan) -> None:
+    """A set that lies inside another one costs nothing beside it."""
+    cards = {cell.dataset.name: cell.dataset for cell in plan.cells}
+    for name in list(work.estimates):
+        if cards[name].inside in work.estimates:
+            work.estimates[name] = 0
+
+
+def estimate(card: DatasetCard, rule: FrameSampling) -> int:
+    """Distinct pictures of a dataset by its card alone."""
+    samples = sum(sum(row) for row in card.evaluated.folds.values())
+    if card.media == "image":
+        return samples
+    short = card.short_clips if rule.rule == "segments" and rule.short_clip == "first" and rule.count == 16 else 0
+    return (samples - short) * rule.count + short
+
+
+def naive_passes(card: DatasetCard, rule: FrameSampling, corpus: Corpus | None) -> int:
+    """Pictures that a loop over cells sends through a tower for one cell: every frame of every sample."""
+    samples = len(corpus.samples) if corpus else sum(sum(row) for row in card.evaluated.folds.values())
+    return samples * (rule.count if card.media == "clip" else 1)

@@ -1,0 +1,85 @@
+"""A plan in words and as facts, for `--dry-run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.plan import Plan, VisionWork
+
+
+def as_facts(plan: Plan) -> dict[str, Any]:
+    """The plan as JSON-able facts: counts of inputs, multiply-accumulates, bytes to read, what is missing."""
+    works = [_work_facts(work) for work in plan.vision.values()]
+    known = [work["macs"] for work in works if work["macs"] is not None]
+    return {
+        "cells": len(plan.cells),
+        "encodes": plan.encodes,
+        "to_do": plan.to_do,
+        "loop_over_cells": plan.naive,
+        "macs": sum(known) if len(known) == len(works) else None,
+        "bytes_to_read": sum(work["bytes_to_read"] for work in works),
+        "texts_to_do": sum(len(work.missing) for work in plan.texts.values()),
+        "vision": works,
+        "datasets_absent": plan.absent,
+        "weights_absent": plan.unweighted,
+    }
+
+
+def _work_facts(work: VisionWork) -> dict[str, Any]:
+    estimated = sum(work.estimates.values())
+    gmacs = work.network.facts.gmacs
+    to_do = len(work.missing) + estimated
+    files = {ref.blob for item in work.missing for ref in item.frames}
+    return {
+        "method": work.network.method,
+        "weights": ", ".join(work.network.facts.weights.values()),
+        "protocol": work.protocol.name,
+        "dtype": work.network.dtype,
+        "distinct": work.distinct + estimated,
+        "estimated": estimated,
+        "stored": work.distinct - len(work.missing),
+        "to_do": to_do,
+        "macs": None if gmacs is None else round(gmacs * 1e9) * to_do,
+        "bytes_to_read": sum(blob.length or _size(blob.path) for blob in files),
+        "datasets": {**{name: len(inputs.corpus.samples) for name, inputs in work.inputs.items()}, **work.estimates},
+    }
+
+
+def _size(path: Any) -> int:
+    try:
+        return int(path.stat().st_size)
+    except OSError:
+        return 0
+
+
+def as_text(plan: Plan) -> str:
+    """The plan as a user reads it."""
+    from tabulate import tabulate
+
+    facts = as_facts(plan)
+    rows = [
+        (
+            work["method"],
+            work["weights"],
+            work["protocol"],
+            f"{work['distinct']:,}",
+            f"{work['stored']:,}",
+            f"{work['to_do']:,}",
+            "?" if work["macs"] is None else f"{2 * work['macs'] / 1e15:,.2f}",
+        )
+        for work in facts["vision"]
+    ]
+    headings = ("method", "weights", "protocol", "inputs", "stored", "to do", "PFLOP")
+    lines = [
+        tabulate(rows, headings, disable_numparse=True, colalign=("left",) * 3 + ("right",) * 4),
+        "",
+        f"{facts['cells']} cells need {facts['encodes']:,} encodes, each once; {facts['to_do']:,} are to do. "
+        f"A loop over the cells would make {facts['loop_over_cells']:,}.",
+        f"{facts['texts_to_do']:,} texts to encode; {facts['bytes_to_read'] / 1e9:.2f} GB of files to decode.",
+    ]
+    if any(work["estimated"] for work in facts["vision"]):
+        lines.append("Datasets that are not here are counted by their cards.")
+    for title, missing in (("Datasets", plan.absent), ("Weights", plan.unweighted)):
+        if missing:
+            lines += ["", f"{title} that are not here:", *(f"- {text}" for text in dict.fromkeys(missing.values()))]
+    return "\n".join(lines)

@@ -1,0 +1,76 @@
+"""Progress for whoever waits: bars on the error stream, and only for work that lasts."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+SILENT_SECONDS = 2.0
+
+
+class Bar(Protocol):
+    """What is told that work has been done."""
+
+    def advance(self, count: int) -> None:
+        """Some more units are done."""
+        ...
+
+
+class _Quiet:
+    def advance(self, count: int) -> None:
+        """Nothing to show."""
+
+
+class _Lines:
+    """For a log: a line every ten seconds instead of a moving bar."""
+
+    def __init__(self, title: str, total: int, unit: str) -> None:
+        self.title, self.total, self.unit = title, total, unit
+        self.done = 0
+        self.begun = self.last = time.monotonic()
+
+    def advance(self, count: int) -> None:
+        self.done += count
+        now = time.monotonic()
+        if now - self.last > 10:
+            self.last = now
+            rate = self.done / (now - self.begun)
+            left = (self.total - self.done) / rate
+            print(
+                f"{self.title}: {self.done}/{self.total} {self.unit}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr
+            )
+
+
+@contextmanager
+def bar(title: str, total: int, unit: str, *, show: bool = True) -> Iterator[Bar]:
+    """A progress bar with rate and time left; a terminal sees it move, a log gets lines."""
+    if not show or not total:
+        yield _Quiet()
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(title, total, unit)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=total, rate="")
+
+        class _Rich:
+            def advance(self, count: int) -> None:
+                progress.advance(task, count)
+                speed = progress.tasks[task].speed
+                progress.update(task, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield _Rich()

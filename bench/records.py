@@ -1,0 +1,259 @@
+"""What a run leaves behind: every prediction, and the manifest of what made it.
+
+A run's folder holds
+
+- `manifest.json`: `schema` (of this page), command, versions, git revision, hardware; for every dataset its root, layout,
+  fingerprint and counts; for every network its adapter, options and checkpoint hashes; prompts as sent; protocols;
+  how many pictures went through each tower; warnings; and the marks that a table must print.
+- `predictions.parquet`: one row a sample and cell, columns as in `SCHEMA`.
+- `metrics.csv`: UAR and WAR a fold and in the mean, recomputed from the predictions.
+- `table_*.md`, `table_*.tex`: the tables, recomputed likewise.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import bench
+from bench import columns
+from bench.errors import BenchError
+
+SCHEMA_VERSION = 1
+NO_CLASS = -1
+
+_KEY = ("method", "variant", "prompt_set", "protocol", "dataset", "fold")
+SCHEMA = pa.schema(
+    [
+        *(pa.field(name, pa.dictionary(pa.int32(), pa.string())) for name in _KEY),
+        pa.field("seed", pa.int32()),  # null where nothing was drawn
+        pa.field("sample", pa.string()),
+        pa.field("label", pa.int16()),  # index into the dataset's classes
+        pa.field("prediction", pa.int16()),  # likewise; -1 is an answer that names no class
+        pa.field("scores", pa.list_(pa.float32())),
+    ],
+    metadata={"fer-bench.schema": str(SCHEMA_VERSION)},
+)
+
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "decord", "av", "pyarrow")
+
+
+class CellKey(NamedTuple):
+    """What a cell is: enough to find it again in any record."""
+
+    method: str
+    variant: str
+    prompt_set: str
+    protocol: str
+    dataset: str
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class FoldPredictions:
+    """The predictions of one cell on one fold.
+
+    Attributes:
+        samples: sample ids.
+        labels: `[N]` indices into the dataset's classes.
+        predictions: `[N]` likewise; -1 where an answer named no class.
+        scores: `[N, K]` or None where the method gives none.
+    """
+
+    cell: CellKey
+    fold: str
+    samples: Sequence[str]
+    labels: npt.NDArray[np.int16]
+    predictions: npt.NDArray[np.int16]
+    scores: npt.NDArray[np.float32] | None = None
+
+
+@dataclass
+class Record:
+    """A run's folder, opened."""
+
+    path: Path
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def predictions(self) -> Iterator[FoldPredictions]:
+        """The predictions on disk, a cell and fold at a time."""
+        return read_predictions(self.path / "predictions.parquet")
+
+    @property
+    def classes(self) -> dict[str, list[str]]:
+        """Dataset -> class names."""
+        return {name: list(facts["classes"]) for name, facts in self.manifest["datasets"].items()}
+
+
+def write(
+    folder: Path,
+    manifest: Mapping[str, Any],
+    predictions: Iterable[FoldPredictions],
+) -> Record:
+    """Write a run's folder, whole or not at all.
+
+    Raises:
+        BenchError: the folder cannot be written.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
+            for part in predictions:
+                writer.write_table(_as_table(part))
+        text = json.dumps({"schema": SCHEMA_VERSION, **manifest}, indent=1, ensure_ascii=False)
+        (partial / "manifest.json").write_text(text + "\n", encoding="utf-8")
+        partial.replace(folder)
+    except OSError as error:
+        raise BenchError(
+            f"the record {folder} could not be written: {error}", "free some space, or name --out DIR"
+        ) from error
+    return Record(folder, json.loads(text))
+
+
+def open_record(path: Path) -> Record:
+    """Open a run's folder.
+
+    Raises:
+        BenchError: it is not one, or was written by a later version of this program.
+    """
+    file = path / "manifest.json"
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BenchError(
+            f"{path} is not a run's folder: it has no manifest.json", "name a folder below results/runs"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise BenchError(f"{file} is not readable: {error}", "run it again") from error
+    if manifest.get("schema") != SCHEMA_VERSION:
+        raise BenchError(
+            f"{file} has schema {manifest.get('schema')!r}, this program reads {SCHEMA_VERSION}",
+            "use the program that wrote it",
+        )
+    return Record(path, manifest)
+
+
+def latest(folder: Path) -> Path:
+    """The newest run below a folder.
+
+    Raises:
+        BenchError: there is none.
+    """
+    runs = sorted(path for path in folder.glob("*/manifest.json"))
+    if not runs:
+        raise BenchError(f"there is no run in {folder}", "bench run --table 2 --mini makes one")
+    return runs[-1].parent
+
+
+def new_folder(base: Path, name: str) -> Path:
+    """A folder for a run that starts now: time first, so that names sort by age."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = base / f"{stamp}-{name}"
+    number = 1
+    while folder.exists():
+        number += 1
+        folder = base / f"{stamp}-{name}-{number}"
+    return folder
+
+
+def _as_table(part: FoldPredictions) -> pa.Table:
+    count = len(part.samples)
+    values = {**part.cell._asdict(), "fold": part.fold}
+    seed = values.pop("seed")
+    seeds = (
+        columns.nulls(count, pa.int32())
+        if seed is None
+        else columns.numbers(np.full(count, seed, np.int32), pa.int32())
+    )
+    arrays = [
+        *(columns.constant(str(values[name]), count) for name in _KEY),
+        seeds,
+        columns.texts(part.samples),
+        columns.numbers(part.labels.astype(np.int16, copy=False), pa.int16()),
+        columns.numbers(part.predictions.astype(np.int16, copy=False), pa.int16()),
+        columns.vectors(part.scores, count),
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def read_predictions(path: Path) -> Iterator[FoldPredictions]:
+    """A predictions file, a cell and fold at a time, in the order written.
+
+    Raises:
+        BenchError: the file is not readable.
+    """
+    try:
+        file = pq.ParquetFile(path)
+        for number in range(file.num_row_groups):
+            yield from _parts(file.read_row_group(number))
+    except (OSError, pa.ArrowException) as error:
+        raise BenchError(f"{path} is not readable: {error}", "run it again") from error
+
+
+def _parts(table: pa.Table) -> Iterator[FoldPredictions]:
+    """Row groups are written a cell and fold at a time, so one row tells all."""
+    if not table.num_rows:
+        return
+    first = {name: table[name][0].as_py() for name in (*_KEY, "seed")}
+    fold = first.pop("fold")
+    yield FoldPredictions(
+        CellKey(**first),
+        fold,
+        [value.as_py() for value in table["sample"]],
+        columns.to_numbers(table["label"], np.int16),
+        columns.to_numbers(table["prediction"], np.int16),
+        columns.to_vectors(table["scores"]),
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Versions, revision and hardware of this process, for the manifest."""
+    versions = {"fer-bench": bench.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {
+        "versions": versions,
+        "revision": _revision(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+    }
+
+
+def _revision() -> str:
+    """The checkout's git revision, with `+` behind it where files differ from it; empty outside a checkout."""
+    here = Path(bench.__file__).parents[1]
+    if not (here / ".git").exists():
+        return ""
+    try:
+        describe = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()

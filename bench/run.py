@@ -1,0 +1,283 @@
+"""A run from request to record: plan, check the data, fill, score, write; what `bench run` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import records
+from bench.cards.schema import DatasetCard, TableCard
+from bench.data.corpus import Corpus
+from bench.data.datasets import check_counts
+from bench.data.samples import Split
+from bench.engine import Lost, Machine, fill, pixel_hashes, score, unreadable
+from bench.errors import BenchError, DataError
+from bench.plan import Cell, Choices, Plan, Source, sources
+from bench.prompts import texts as prompt_texts
+from bench.records import Record
+from bench.workbench import Workbench
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """What the user lets pass; each is marked in the table.
+
+    Attributes:
+        missing: unreadable samples a dataset may have.
+        counts: whether class counts may differ from the card's.
+    """
+
+    missing: int = 0
+    counts: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A note that a table must print: on every cell, on a dataset's cells, or on one method's cells of a dataset."""
+
+    note: str
+    dataset: str = ""
+    method: str = ""
+
+
+def cells_of(tables: Mapping[str, TableCard], bench: Workbench, choices: Choices) -> dict[str, dict[str, Source]]:
+    """Table reference -> row id -> source."""
+    return {ref: sources(table, bench.catalog, choices) for ref, table in tables.items()}
+
+
+def distinct_cells(
+    tables: Mapping[str, TableCard], rows: Mapping[str, Mapping[str, Source]], bench: Workbench
+) -> list[Cell]:
+    """The cells of several tables, each once."""
+    found: dict[Any, Cell] = {}
+    for ref, table in tables.items():
+        for source in rows[ref].values():
+            for name in table.datasets:
+                card = bench.catalog.dataset(name)
+                if source.fits(card):
+                    cell = Cell(source, card)
+                    found.setdefault((cell.key, source.combine), cell)
+    return list(found.values())
+
+
+def run(
+    bench: Workbench,
+    tables: Mapping[str, TableCard],
+    choices: Choices,
+    machine: Machine,
+    allow: Allowances,
+    folder: Path,
+    command: Sequence[str],
+    say: Callable[[str], None] = lambda line: None,
+    details: Sequence[str] = (),
+) -> Record:
+    """Fill tables and write the record.
+
+    Args:
+        tables: reference -> the table with the rows and columns that were asked for.
+        folder: where the record goes; it must not exist.
+        command: kept in the manifest.
+        say: told in a line what was done.
+        details: lines that the tables show under each row; kept in the manifest.
+
+    Raises:
+        BenchError: see `bench.errors`; what has been computed by then is in the store.
+    """
+    begun = time.time()
+    rows = cells_of(tables, bench, choices)
+    plan = bench.plan(distinct_cells(tables, rows, bench), tolerant=True)
+    check_complete(plan)
+    marks = check_data(plan, bench, allow)
+    outcome = fill(plan, bench.store, machine)
+    lost = unreadable(plan, outcome.failures)
+    marks += check_missing(lost, allow)
+    for method, count in sorted(outcome.encoded.items()):
+        say(f"{method}: {count} inputs went through the tower")
+    if not outcome.encoded:
+        say("nothing to encode: every embedding is in the store")
+    marks += _standing_marks(plan, bench)
+    predictions = score(plan, bench.store, network_of=bench.network, head_of=bench.head, lost=lost)
+    manifest = {
+        "command": list(command),
+        "began": begun,
+        "choices": choices.__dict__,
+        "tables": {ref: table_facts(tables[ref], rows[ref]) for ref in tables},
+        "details": list(details),
+        "miniature": bench.settings.miniature,
+        "machine_used": machine.__dict__,
+        "dtype": bench.dtype,
+        **records.environment(),
+        "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
+        "networks": network_facts(plan),
+        "methods": method_facts(plan, bench),
+        "prompts": prompt_facts(plan),
+        "pixels": pixel_hashes(plan, machine),
+        "encoded": outcome.encoded,
+        "seconds_in_towers": round(outcome.seconds, 3),
+        "marks": [mark.__dict__ for mark in marks],
+        "warnings": bench.warnings,
+    }
+    return records.write(folder, manifest, predictions)
+
+
+def check_complete(plan: Plan) -> None:
+    """Stop where datasets or weights are not here, naming every one of them.
+
+    Raises:
+        BenchError: something is not here: where it was looked for and how to get it.
+    """
+    if not plan.absent and not plan.unweighted:
+        return
+    listed = [f"- {text}" for text in dict.fromkeys([*plan.absent.values(), *plan.unweighted.values()])]
+    here = sorted({cell.dataset.name for cell in plan.cells} - set(plan.absent))
+    part = f"; or fill only what is here with --datasets {','.join(here)}" if plan.absent and here else ""
+    raise BenchError(
+        "not everything that this needs is here:\n" + "\n".join(listed), f"get what is missing, as said for each{part}"
+    )
+
+
+def check_data(plan: Plan, bench: Workbench, allow: Allowances) -> list[Mark]:
+    """Compare class counts with the cards'.
+
+    Raises:
+        DataError: they differ and the user has not allowed it.
+    """
+    marks = []
+    for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
+        if bench.limit:
+            marks.append(Mark(f"at most {bench.limit} samples a fold of {card.label}", dataset=card.name))
+            continue
+        differences = count_differences(card, corpus)
+        if differences and not allow.counts:
+            raise DataError(
+                f"{card.label} at {corpus.root} does not have the samples that its card states:\n  "
+                + "\n  ".join(differences[:SHOWN])
+                + (f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""),
+                "check that the right list and folder are used (bench doctor), or go on with --allow-counts",
+            )
+        if differences:
+            marks.append(Mark(f"class counts of {card.label} differ from the card's", dataset=card.name))
+    return marks
+
+
+def count_differences(card: DatasetCard, corpus: Corpus) -> list[str]:
+    """Where the class counts differ from the card's, in words."""
+    lines = []
+    for fold in corpus.folds:
+        split = Split(card.name, fold.name, corpus.layout, corpus.samples[fold.start : fold.stop])
+        for difference in check_counts(card, split):
+            found = f"{difference.found} samples, expected {difference.expected}"
+            lines.append(f"fold {difference.fold}, {difference.name}: {found}")
+    return lines
+
+
+def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
+    """Stop at unreadable samples, or mark the cells that go on without them.
+
+    Raises:
+        DataError: a dataset has more of them than allowed; lists them.
+    """
+    marks = []
+    for name, samples in lost.items():
+        if len(samples) > allow.missing:
+            listed = [f"{sample.sample}: {sample.reason}" for sample in samples.values()]
+            raise DataError(
+                f"{len(samples)} samples of {name} could not be read:\n  "
+                + "\n  ".join(listed[:SHOWN])
+                + (f"\n  and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""),
+                f"put the files right, or go on without them with --allow-missing {len(samples)}",
+            )
+        marks.append(Mark(f"{len(samples)} samples of {name} could not be read and are left out", dataset=name))
+    return marks
+
+
+def _standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
+    marks = [Mark("the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones")]
+    marks = marks if bench.settings.miniature else []
+    seen = set()
+    for cell in plan.cells:
+        card = cell.source.variant.card
+        if cell.dataset.name in card.trained_on and (card.name, cell.dataset.name) not in seen:
+            seen.add((card.name, cell.dataset.name))
+            marks.append(Mark(f"{card.label} was trained on {cell.dataset.label}", cell.dataset.name, card.name))
+    return marks
+
+
+def table_facts(table: TableCard, rows: Mapping[str, Source]) -> dict[str, Any]:
+    """The table's card as it was run, and the cells its rows are filled from."""
+    return {
+        "card": table.model_dump(mode="json"),
+        "path": str(table.path),
+        "rows": {
+            row: {
+                "method": source.variant.method,
+                "variant": source.variant.key,
+                "prompt_set": source.prompts.name,
+                "protocol": source.protocol.name,
+            }
+            for row, source in rows.items()
+        },
+    }
+
+
+def dataset_facts(corpus: Corpus, lost: Lost) -> dict[str, Any]:
+    """What a dataset was in this run."""
+    card = corpus.card
+    return {
+        "title": card.label,
+        "root": str(corpus.root),
+        "layout": corpus.layout,
+        "classes": list(card.classes),
+        "folds": {fold.name: fold.stop - fold.start for fold in corpus.folds},
+        "fingerprint": corpus.fingerprint,
+        "missing": {sample.sample: sample.reason for sample in lost.get(card.name, {}).values()},
+    }
+
+
+def network_facts(plan: Plan) -> list[dict[str, Any]]:
+    """What every network was, and the pixels that it saw."""
+    return [
+        {
+            "method": work.network.method,
+            **work.network.identity,
+            "protocol": work.protocol.model_dump(mode="json"),
+            "size": work.network.facts.size,
+            "files": {role: str(path) for role, path in work.network.weights.items()},
+            "shelf": f"{work.recipe.step}/{work.recipe.key}",
+        }
+        for work in plan.vision.values()
+    ]
+
+
+def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
+    """Every variant's title, card and head."""
+    facts: dict[str, Any] = {}
+    for cell in plan.cells:
+        variant = cell.source.variant
+        if str(variant) not in facts:
+            head = variant.card.head
+            facts[str(variant)] = {
+                "title": variant.title,
+                "card": str(variant.card.path),
+                "head": None
+                if head is None
+                else {"file": head.file, "hash": bench.weight_hash(bench.head_file(variant))},
+            }
+    return facts
+
+
+def prompt_facts(plan: Plan) -> dict[str, Any]:
+    """Every prompt set as it was sent, for each dataset's classes."""
+    facts: dict[str, Any] = {}
+    for cell in plan.cells:
+        entry = facts.setdefault(cell.source.prompts.name, {"combine": cell.source.combine, "texts": {}})
+        for name, row in zip(
+            cell.dataset.classes, prompt_texts(cell.source.prompts, cell.dataset.classes), strict=True
+        ):
+            entry["texts"].setdefault(name, row)
+    return facts

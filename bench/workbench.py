@@ -1,0 +1,222 @@
+"""One machine's world, opened: cards, settings, store; and from names to networks, corpora, heads and plans."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from bench.cards.catalog import Catalog
+from bench.cards.schema import DatasetCard
+from bench.cards.variant import Variant
+from bench.data.corpus import Corpus, Fold, open_corpus
+from bench.data.digest import DigestCache, digests
+from bench.data.protocol import FrameSampling
+from bench.data.samples import Blob
+from bench.errors import DataError, StoreError, WeightsError
+from bench.models.network import Network
+from bench.plan import Cell, Plan, corpus_rule, make
+from bench.settings import Settings
+from bench.store import DIGEST_BYTES, Recipe, Store
+from bench.transfer.heads import Head, LinearHead, fitting, read_linear
+
+T = TypeVar("T")
+
+
+@dataclass
+class Workbench:
+    """What every command that touches data or networks works with.
+
+    Attributes:
+        dtype: precision of the towers.
+        limit: at most this many samples a fold, evenly spaced; 0 is all.
+        workers: hashing threads.
+        warnings: lines for the user and the manifest.
+    """
+
+    catalog: Catalog
+    settings: Settings
+    dtype: str = "float32"
+    limit: int = 0
+    workers: int = 2
+    notify: Callable[[str], None] = lambda line: None
+    warnings: list[str] = field(default_factory=list)
+    _networks: dict[str, Network] = field(default_factory=dict)
+    _corpora: dict[tuple[str, str], Corpus] = field(default_factory=dict)
+    _heads: dict[Path, LinearHead] = field(default_factory=dict)
+    _digests: DigestCache | None = None
+
+    @property
+    def store(self) -> Store:
+        """The artifact store."""
+        return Store(self.settings.store, self.warn)
+
+    @property
+    def digest_cache(self) -> DigestCache:
+        """What is known of files that have not changed since."""
+        if self._digests is None:
+            self._digests = DigestCache(self.settings.store)
+        return self._digests
+
+    def warn(self, line: str) -> None:
+        """Tell the user, and keep it for the manifest."""
+        if line not in self.warnings:
+            self.warnings.append(line)
+            self.notify(line)
+
+    def network(self, variant: Variant) -> Network:
+        """The network of a variant, its checkpoint files found and hashed.
+
+        Raises:
+            WeightsError: a file is not here: where it was looked for and how to get it.
+        """
+        facts = variant.card.encoder
+        name = f"{facts.model_dump_json()} {self.dtype}"
+        if name not in self._networks:
+            paths = {
+                role: self.settings.weight(file, variant.card.weights.get(file), variant.method)
+                for role, file in facts.weights.items()
+            }
+            hashes = {role: self.weight_hash(path) for role, path in paths.items()}
+            self._networks[name] = Network(variant.method, facts, paths, hashes, self.dtype)
+        return self._networks[name]
+
+    def weight_hash(self, path: Path) -> str:
+        """Content hash of a checkpoint: a file's, or that of every file of a folder with its name."""
+        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        found = digests([Blob(file) for file in files], self.digest_cache, self.workers)
+        for digest in found:
+            if isinstance(digest, DataError):
+                raise WeightsError(digest.what, digest.fix)
+        if not path.is_dir():
+            return bytes(found[0]).hex()  # type: ignore[arg-type]
+        hasher = hashlib.blake2b(digest_size=16)
+        for file, digest in zip(files, found, strict=True):
+            hasher.update(str(file.relative_to(path)).encode() + b"\0" + bytes(digest))  # type: ignore[arg-type]
+        return hasher.hexdigest()
+
+    def corpus(self, card: DatasetCard, rule: FrameSampling) -> Corpus:
+        """A dataset under a frame rule.
+
+        Raises:
+            DataError: it is not here, or not what its card says.
+        """
+        key = (card.name, corpus_rule(card, rule))
+        if key not in self._corpora:
+            corpus = open_corpus(card, self.settings.data_root(card), rule, self.digest_cache, self.workers)
+            self._corpora[key] = limited(corpus, self.limit) if self.limit else corpus
+        return self._corpora[key]
+
+    def head(self, variant: Variant, width: int) -> Head | None:
+        """The projection head of a variant for embeddings of that width; None where it has none.
+
+        Raises:
+            WeightsError: its file is not here, is no head, or does not fit.
+        """
+        facts = variant.card.head
+        if facts is None:
+            return None
+        path = self.head_file(variant)
+        if path not in self._heads:
+            self._heads[path] = self._read_head(path, facts.key)
+        return fitting(self._heads[path], path, width)
+
+    def _read_head(self, path: Path, key: str) -> LinearHead:
+        """The head from the store, or from its file the first time: reading a checkpoint imports torch."""
+        recipe = Recipe("heads", {"file": self.weight_hash(path), "key": key})
+        shelf = self.store.open(recipe)
+        height = shelf.facts.get("rows", 0)
+        if height and len(shelf) == height:
+            return LinearHead(shelf.rows([number.to_bytes(DIGEST_BYTES, "big") for number in range(height)]))
+        head = read_linear(path, key)
+        try:
+            with self.store.writing(recipe) as writer:
+                digests = [number.to_bytes(DIGEST_BYTES, "big") for number in range(len(head.weight))]
+                missing = set(writer.shelf.missing(digests))
+                rows = [number for number, digest in enumerate(digests) if digest in missing]
+                writer.add([digests[number] for number in rows], head.weight[rows])
+                writer.note(rows=len(head.weight))
+        except StoreError as error:
+            self.warn(f"the head {path.name} is not kept in the store: {error.what}")
+        return head
+
+    def head_file(self, variant: Variant) -> Path:
+        """Where the head of a variant lies.
+
+        Raises:
+            WeightsError: it is not here.
+        """
+        assert variant.card.head is not None
+        file = variant.card.head.file
+        return self.settings.weight(file, variant.card.weights.get(file), variant.method)
+
+    def plan(self, cells: Iterable[Cell], *, tolerant: bool = False) -> Plan:
+        """Plan cells.
+
+        Args:
+            cells: what is to be filled.
+            tolerant: note datasets and weights that are not here in the plan, instead of raising.
+        """
+        absent: dict[str, str] = {}
+        unweighted: dict[str, str] = {}
+
+        def corpus_or_none(card: DatasetCard, rule: FrameSampling) -> Corpus | None:
+            if tolerant and self.settings.find_data(card) is None:
+                absent[card.name] = _message(lambda: self.settings.data_root(card))
+                return None
+            return self.corpus(card, rule)
+
+        def network_or_stand_in(variant: Variant) -> Network:
+            try:
+                if variant.card.head is not None:
+                    self.head_file(variant)
+                return self.network(variant)
+            except WeightsError as error:
+                if not tolerant:
+                    raise
+                unweighted[str(variant)] = str(error)
+                facts = variant.card.encoder
+                stand_in = {role: f"absent {file}" for role, file in facts.weights.items()}
+                return Network(variant.method, facts, {}, stand_in, self.dtype)
+
+        plan = make(cells, open_corpus=corpus_or_none, network_of=network_or_stand_in, store=self.store)
+        plan.absent, plan.unweighted = absent, unweighted
+        return plan
+
+
+def _message(call: Callable[[], object]) -> str:
+    try:
+        call()
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def limited(corpus: Corpus, limit: int) -> Corpus:
+    """The corpus with at most `limit` samples a fold, evenly spaced so that lists sorted by class keep every class."""
+    kept: list[int] = []
+    folds: list[Fold] = []
+    for fold in corpus.folds:
+        count = min(limit, fold.stop - fold.start)
+        chosen = np.linspace(fold.start, fold.stop - 1, count).round().astype(int).tolist() if count else []
+        folds.append(Fold(fold.name, len(kept), len(kept) + count))
+        kept += chosen
+    renumbered = {new: corpus.unreadable[old] for new, old in enumerate(kept) if old in corpus.unreadable}
+    return Corpus(
+        corpus.card,
+        corpus.root,
+        corpus.layout,
+        tuple(folds),
+        _pick(corpus.samples, kept),
+        _pick(corpus.frames, kept),
+        _pick(corpus.digests, kept),
+        renumbered,
+    )
+
+
+def _pick(values: Sequence[T], positions: Sequence[int]) -> tuple[T, ...]:
+    return tuple(values[position] for position in positions)
