@@ -19,9 +19,13 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-gate: install  ## the miniature's numbers against the golden ones
-	$(BIN)/bench run --table 2 --table A --mini --out .venv/gate --golden-name
-	$(BIN)/bench check .venv/gate --against results/golden
+gate: install  ## the miniature's numbers, from cold, against the golden ones
+	rm -rf .venv/gate
+	$(BIN)/bench run --table 2 --table A --mini --store .venv/gate/store --out .venv/gate/runs
+	$(BIN)/bench check .venv/gate/runs --against results/golden
+
+bench: install  ## how fast, as ratios within one run
+	$(BIN)/pytest tests/speed --benchmark-only -s
 
 install: $(INSTALLED)
 

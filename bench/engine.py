@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.cards.variant import Variant
+from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.loader import Item, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
 from bench.models.network import Network, encode, encode_texts
-from bench.plan import Cell, Plan, TextWork, VisionWork, corpus_rule, text_digest, text_recipe
+from bench.plan import Plan, TextWork, VisionWork, corpus_rule, text_digest, text_recipe
 from bench.progress import bar
 from bench.prompts import texts as prompt_texts
 from bench.records import FoldPredictions
@@ -67,31 +68,35 @@ class Outcome:
     seconds: float = 0.0
 
 
-def fill(plan: Plan, store: Store, machine: Machine) -> Outcome:
+def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | None = None) -> Outcome:
     """Compute whatever the plan misses, each item once.
+
+    Args:
+        plan: what is needed, and what of it is missing.
+        store: where it goes.
+        machine: what may be used.
+        models: networks that are loaded already, by their key; those loaded here are added.
 
     Raises:
         BenchError: an adapter is at fault, or the store cannot be written. What is done by then is kept.
     """
     outcome = Outcome()
+    loaded = {} if models is None else models
+
+    def model_of(network: Network) -> Any:
+        if network.key not in loaded:
+            loaded[network.key] = network.load(machine.device)
+        return loaded[network.key]
+
+    for text_work in plan.texts.values():
+        if text_work.missing or "logit_scale" not in store.open(text_work.recipe).facts:
+            _fill_texts(text_work, store, model_of)
     groups: dict[str, list[VisionWork]] = {}
     for work in plan.vision.values():
         if work.missing:
             groups.setdefault(work.geometry, []).append(work)
-    with ExitStack() as models:
-        loaded: dict[str, Any] = {}
-
-        def model_of(network: Network) -> Any:
-            if network.key not in loaded:
-                loaded[network.key] = network.load(machine.device)
-            return loaded[network.key]
-
-        for text_work in plan.texts.values():
-            if text_work.missing or "logit_scale" not in store.open(text_work.recipe).facts:
-                _fill_texts(text_work, store, model_of)
-        for group in groups.values():
-            _fill_vision(group, store, machine, model_of, outcome)
-        models.callback(loaded.clear)
+    for group in groups.values():
+        _fill_vision(group, store, machine, model_of, outcome)
     return outcome
 
 

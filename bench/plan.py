@@ -1,4 +1,4 @@
-"""From tables and method specs to cells, and from cells to the artifacts they need, each listed once.
+"""From cells to the artifacts they need, each listed once.
 
 Planning opens datasets and hashes their files, but loads no network and decodes no picture. Where a dataset is not on
 this machine its size is estimated from its card, so that a plan can be read before anything is downloaded.
@@ -7,178 +7,18 @@ this machine its size is estimated from its card, so that a plan can be read bef
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bench.cards.catalog import Catalog
-from bench.cards.schema import ColumnGroup, Combine, DatasetCard, MethodCard, PromptCard, Row, TableCard
-from bench.cards.variant import Variant, all_variants, parse, resolve
+from bench.cards.schema import DatasetCard
+from bench.cards.variant import Variant
+from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling, Protocol
-from bench.errors import BenchError
 from bench.models.network import Network
 from bench.prompts import texts as prompt_texts
-from bench.records import CellKey
 from bench.store import Recipe, Store
-
-
-@dataclass(frozen=True)
-class Choices:
-    """What the command line may change about a table.
-
-    Attributes:
-        methods: rows to keep, by method or `method:axis=value`; with a leading `+`, rows to add instead.
-        datasets: columns to keep.
-        prompts: one prompt set for every cell.
-        protocol: one input protocol for every cell.
-        combine: one ensembling rule for every cell.
-    """
-
-    methods: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-    prompts: str = ""
-    protocol: str = ""
-    combine: Combine | None = None
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a row's numbers come from: one method variant under one prompt set and protocol."""
-
-    variant: Variant
-    prompts: PromptCard
-    protocol: Protocol
-    combine: Combine
-
-    def cell(self, dataset: str, seed: int | None = None) -> CellKey:
-        """The cell of this row in a dataset's column."""
-        return CellKey(self.variant.method, self.variant.key, self.prompts.name, self.protocol.name, dataset, seed)
-
-    def fits(self, dataset: DatasetCard) -> bool:
-        """Whether the method takes this dataset's kind of media."""
-        return dataset.media in self.variant.card.media
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One (row, column): a source on a dataset."""
-
-    source: Source
-    dataset: DatasetCard
-
-    @property
-    def key(self) -> CellKey:
-        """How records name it."""
-        return self.source.cell(self.dataset.name)
-
-
-def protocol_of(card: MethodCard, name: str, catalog: Catalog) -> Protocol:
-    """The protocol of that name for a method: `native` is what its own card prescribes.
-
-    Raises:
-        UnknownName: no protocol card has that name.
-    """
-    if name == "native":
-        return Protocol(name="native", pixels=card.native.pixels, frames=card.native.frames, source=card.source)
-    if name not in catalog.protocols:
-        from bench.errors import UnknownName
-
-        raise UnknownName("protocol", name, ["native", *catalog.protocols])
-    found = catalog.protocols[name]
-    return Protocol(name=name, pixels=found.pixels, frames=found.frames, source=found.source)
-
-
-def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, choices: Choices) -> Source:
-    """A row's source: the user's choice, else the table's, else the method card's."""
-    card = variant.card
-    prompt_card = catalog.prompt_set(choices.prompts or prompts or card.prompts)
-    resolved = protocol_of(card, choices.protocol or protocol or card.protocol, catalog)
-    return Source(variant, prompt_card, resolved, choices.combine or prompt_card.combine)
-
-
-def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) -> dict[str, Source]:
-    """Row id -> source, for the rows that are run (arrow and mean rows are computed from others)."""
-    return {
-        row.id: source_of(resolve(catalog.method(row.method), row.variant), row.prompts, row.protocol, catalog, choices)
-        for row in table.rows
-        if row.method
-    }
-
-
-def chosen_table(table: TableCard, catalog: Catalog, choices: Choices) -> TableCard:
-    """The table with the rows and columns that the user asked for.
-
-    Rows that are computed from rows which are gone go too. `+NAME` adds a row for each variant of NAME at the end.
-
-    Raises:
-        UnknownName: a method or dataset that no card has.
-        BenchError: a choice that leaves no row or no column.
-    """
-    rows = list(table.rows)
-    kept = [ref for ref in choices.methods if not ref.startswith("+")]
-    if kept:
-        wanted = [(catalog.method(name).name, axes) for name, axes in map(parse, kept)]
-        rows = [row for row in rows if row.method and any(_matches(row, name, axes) for name, axes in wanted)]
-        ids = {row.id for row in rows}
-        rows = [row for row in table.rows if row.id in ids or (_inputs(row) and _inputs(row) <= ids)]
-        if not rows:
-            raise BenchError(f"table {table.name} has no row of {', '.join(kept)}", f"write +{kept[0]} to add one")
-    for ref in choices.methods:
-        if ref.startswith("+"):
-            rows += added_rows(ref[1:], catalog, len(table.stub))
-    groups = table.columns
-    if choices.datasets:
-        names = [catalog.dataset(name).name for name in choices.datasets]
-        inside = tuple(name for group in groups for name in group.datasets)
-        groups = tuple(
-            ColumnGroup(title=group.title, datasets=some)
-            for group in groups
-            if (some := tuple(name for name in group.datasets if name in names))
-        )
-        extra = tuple(name for name in names if name not in inside)
-        groups = (*groups, ColumnGroup(title="Added", datasets=extra)) if extra else groups
-    return _with(table, rows=tuple(rows), columns=groups)
-
-
-def free_table(refs: Sequence[str], datasets: Sequence[str], prompts: Sequence[str], catalog: Catalog) -> TableCard:
-    """A table of what the user named, without a card: a row a variant and prompt set, a column a dataset."""
-    rows = [row for ref in refs for row in added_rows(ref, catalog, 2, prompts)]
-    by_media: dict[str, list[str]] = {}
-    for name in datasets:
-        card = catalog.dataset(name)
-        by_media.setdefault(card.media, []).append(card.name)
-    titles = {"image": "Images", "clip": "Clips"}
-    groups = tuple(ColumnGroup(title=titles[media], datasets=tuple(names)) for media, names in by_media.items())
-    return TableCard(kind="table", name="run", stub=("Method", "Prompts"), columns=groups, rows=tuple(rows))
-
-
-def added_rows(ref: str, catalog: Catalog, stubs: int, prompts: Sequence[str] = ()) -> list[Row]:
-    """A row for each variant that `name` or `name:axis=value` means, and for each prompt set."""
-    name, axes = parse(ref)
-    card = catalog.method(name)
-    rows = []
-    for variant in all_variants(card, axes):
-        for prompt_name in prompts or ("",):
-            shown = prompt_name or card.prompts
-            cells = (variant.title, shown)[:stubs] if stubs < 3 else ("",) * (stubs - 2) + (variant.title, shown)
-            row_id = f"{variant} {prompt_name}".strip()
-            rows.append(Row(id=row_id, cells=cells, method=card.name, variant=dict(variant.axes), prompts=prompt_name))
-    return rows
-
-
-def _matches(row: Row, name: str, axes: Mapping[str, str]) -> bool:
-    return row.method == name and all(row.variant.get(axis) == value for axis, value in axes.items())
-
-
-def _inputs(row: Row) -> set[str]:
-    return {*(row.minus or ()), *row.of}
-
-
-def _with(table: TableCard, **changes: object) -> TableCard:
-    result = table.model_copy(update=changes)
-    result._path = table.path
-    return result
 
 
 @dataclass(frozen=True)

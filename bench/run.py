@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from bench import records
-from bench.cards.schema import DatasetCard, TableCard
+from bench.cards.schema import DatasetCard
+from bench.cards.table_schema import TableCard
+from bench.cells import Choices, Source, distinct_cells, sources
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine import Lost, Machine, fill, pixel_hashes, score, unreadable
 from bench.errors import BenchError, DataError
-from bench.plan import Cell, Choices, Plan, Source, sources
+from bench.plan import Plan
 from bench.prompts import texts as prompt_texts
 from bench.records import Record
 from bench.workbench import Workbench
@@ -45,26 +47,6 @@ class Mark:
     method: str = ""
 
 
-def cells_of(tables: Mapping[str, TableCard], bench: Workbench, choices: Choices) -> dict[str, dict[str, Source]]:
-    """Table reference -> row id -> source."""
-    return {ref: sources(table, bench.catalog, choices) for ref, table in tables.items()}
-
-
-def distinct_cells(
-    tables: Mapping[str, TableCard], rows: Mapping[str, Mapping[str, Source]], bench: Workbench
-) -> list[Cell]:
-    """The cells of several tables, each once."""
-    found: dict[Any, Cell] = {}
-    for ref, table in tables.items():
-        for source in rows[ref].values():
-            for name in table.datasets:
-                card = bench.catalog.dataset(name)
-                if source.fits(card):
-                    cell = Cell(source, card)
-                    found.setdefault((cell.key, source.combine), cell)
-    return list(found.values())
-
-
 def run(
     bench: Workbench,
     tables: Mapping[str, TableCard],
@@ -89,8 +71,8 @@ def run(
         BenchError: see `bench.errors`; what has been computed by then is in the store.
     """
     begun = time.time()
-    rows = cells_of(tables, bench, choices)
-    plan = bench.plan(distinct_cells(tables, rows, bench), tolerant=True)
+    rows = {ref: sources(table, bench.catalog, choices) for ref, table in tables.items()}
+    plan = bench.plan(distinct_cells(tables, rows, bench.catalog), tolerant=True)
     check_complete(plan)
     marks = check_data(plan, bench, allow)
     outcome = fill(plan, bench.store, machine)

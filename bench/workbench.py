@@ -13,13 +13,14 @@ import numpy as np
 from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant
+from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, digests
 from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob
 from bench.errors import DataError, StoreError, WeightsError
 from bench.models.network import Network
-from bench.plan import Cell, Plan, corpus_rule, make
+from bench.plan import Plan, corpus_rule, make
 from bench.settings import Settings
 from bench.store import DIGEST_BYTES, Recipe, Store
 from bench.transfer.heads import Head, LinearHead, fitting, read_linear

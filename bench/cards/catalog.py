@@ -15,23 +15,24 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from bench.cards.schema import (
-    SCHEMAS,
-    AnyCard,
-    Counts,
-    DatasetCard,
-    MethodCard,
-    PaperCard,
-    PromptCard,
-    ProtocolCard,
-    TableCard,
-)
+from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
+from bench.cards.table_schema import PaperCard, TableCard
 from bench.errors import BenchError, UnknownName
 
 ENTRY_POINTS = "bench.cards"
 BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
 INHERITED = ("encoder", "native", "axes", "default", "weights", "media")
 NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
+
+AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard
+SCHEMAS: dict[str, type[AnyCard]] = {
+    "method": MethodCard,
+    "dataset": DatasetCard,
+    "prompts": PromptCard,
+    "protocol": ProtocolCard,
+    "table": TableCard,
+    "paper": PaperCard,
+}
 
 T = TypeVar("T")
 

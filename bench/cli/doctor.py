@@ -110,6 +110,6 @@ def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
 
 def video_readers() -> list[str]:
     """The video readers that work on this machine, in the order they are tried."""
-    from bench.data.decode import available_readers
+    from bench.data.video import available_readers
 
     return available_readers()

@@ -65,8 +65,8 @@ def run(
     bench run --table 1 --methods +mine --cards my/      a row of your own
     bench run --methods clip:backbone=B32 --datasets raf-db,fer2013 --prompts P-1,P-3
     """
+    from bench.cells import Choices, chosen_table, free_table
     from bench.cli.table import on_screen
-    from bench.plan import Choices, chosen_table, free_table
     from bench.records import new_folder
 
     begun = time.perf_counter()
@@ -119,10 +119,11 @@ def run(
 
 def show_plan(bench: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
     """Print what would be done."""
+    from bench.cells import distinct_cells, sources
     from bench.plan_report import as_facts, as_text
-    from bench.run import cells_of, distinct_cells
 
-    plan = bench.plan(distinct_cells(cards, cells_of(cards, bench, choices), bench), tolerant=True)
+    rows = {ref: sources(table, bench.catalog, choices) for ref, table in cards.items()}
+    plan = bench.plan(distinct_cells(cards, rows, bench.catalog), tolerant=True)
     if as_json:
         import json
 

@@ -42,12 +42,13 @@ class Pixels(_Facts):
 
 
 class FrameSampling(_Facts):
-    """Which frames of a clip are seen. `count` is the number of indices returned, always.
+    """Which frames of a clip are seen. `count` is the number of indices returned (for `chunks`: at most).
 
     Attributes:
         rule: `segments`: with n > count frames, index_i = floor(n / (2 count) + i n / count) (the paper's list
             reader); `linspace`: count points from 0 to n - 1, truncated; `stride`: every `stride`-th frame, the first
-            `count` of them from `start`; `chunks`: consecutive seconds of 30 frames for 3D-convolution features.
+            `count` of them from `start`; `chunks`: every frame in order, for a network
+            that groups them into seconds.
         count: how many frames a clip gives.
         short_clip: for `segments` when n <= count: `first` repeats frame 0 (the paper's reader), `edge` takes every
             frame and repeats the last, `spread` applies the rule all the same.

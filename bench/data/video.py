@@ -7,6 +7,7 @@ is then the faster of the two.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -161,3 +162,8 @@ def _in_order(found: dict[int, Frame], indices: Sequence[int]) -> list[Frame]:
 
 def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
+
+
+def available_readers() -> list[str]:
+    """The readers installed on this machine, in the order they are tried."""
+    return [name for name in ("av", "decord") if importlib.util.find_spec(name) is not None]

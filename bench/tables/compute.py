@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bench.cards.schema import Row, TableCard
+from bench.cards.table_schema import Row, TableCard
 from bench.errors import BenchError, UnknownName
 from bench.metrics.accuracy import Scores
 from bench.tables.grid import Emphasis

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
-from bench.cards.schema import Row, TableCard
+from bench.cards.table_schema import Row, TableCard
 from bench.errors import BenchError, UnknownName
 from bench.metrics.accuracy import Scores
 from bench.tables.compute import Values, complete, emphasis

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bench.cards.schema import Row, TableCard
+from bench.cards.table_schema import Row, TableCard
 from bench.errors import BenchError
 from bench.tables.grid import DASH, Cell, Column, Grid, Kind, Line, Piece
 

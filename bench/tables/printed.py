@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.cards.schema import TableCard
+from bench.cards.table_schema import TableCard
 from bench.errors import BenchError, UnknownName
 from bench.tables.grid import Emphasis
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.cards.catalog import Catalog
-from bench.cards.schema import TableCard
-from bench.plan import Choices, sources
+from bench.cards.table_schema import TableCard
+from bench.cells import Choices, sources
 from bench.records import Record
 from bench.results import Matrices, RowKey, matrices_of, metrics_csv, remarks_of, values_of
 from bench.tables.grid import Grid

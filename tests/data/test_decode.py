@@ -82,5 +82,5 @@ def png_that_announces(path: Path, width: int, height: int) -> None:
 @pytest.mark.parametrize("side", [10_000, 60_000])
 def test_a_small_file_that_announces_a_huge_picture_is_refused(tmp_path, side):
     png_that_announces(tmp_path / "bomb.png", side, side)
-    with pytest.raises(DataError, match=r"bomb.png"):
+    with pytest.raises(DataError, match=r"bomb.png (announces 10000 x 10000|cannot be decoded: Image size)"):
         picture(Blob(tmp_path / "bomb.png"))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -68,11 +70,17 @@ def test_a_picture_without_an_annotation_is_an_error(touch):
         read_annotations(root, codes={"0": "happiness"})
 
 
-def test_an_annotation_that_holds_a_pickle_is_refused(touch):
+def test_an_annotation_that_holds_a_pickle_is_refused_without_running_it(touch):
     root = touch("val/images/1.jpg")
-    annotate(root, "1", np.array({"code": print}, dtype=object))
+
+    class Trap:
+        def __reduce__(self):
+            return Path.touch, (root / "sprung",)
+
+    annotate(root, "1", np.array(Trap(), dtype=object))
     with pytest.raises(DataError, match=r"1_exp.npy is not one number"):
         read_annotations(root, codes={"0": "happiness"})
+    assert not (root / "sprung").exists()
 
 
 def test_an_annotation_outside_the_classes_is_an_error_that_names_it(touch):

@@ -55,6 +55,18 @@ def test_how_much_of_the_paths_is_dropped_is_decided_once_so_that_a_missing_clip
         read(root, CLASSES, "1", file="list.txt", id_parts=1)
 
 
+def test_of_two_places_that_hold_every_clip_the_one_with_more_of_the_path_is_taken(write, touch):
+    write("list.txt", f"{PREFIX}/a/1 1 0\n")
+    root = touch(*frames("1", 1), *frames("a/1", 1))
+    assert read(root, CLASSES, "1", file="list.txt", id_parts=1)[0].media.files == (root / "a/1/00000.jpg",)
+
+
+def test_of_two_places_that_hold_as_many_clips_the_one_with_more_of_the_path_is_taken(write, touch):
+    write("list.txt", f"{PREFIX}/a/1 1 0\n{PREFIX}/a/2 1 0\n")
+    with pytest.raises(DataError, match=r"1 of the 2 .* missing .*: a/2"):
+        read(touch(*frames("1", 1), *frames("a/1", 1)), CLASSES, "1", file="list.txt", id_parts=1)
+
+
 def test_the_frame_count_is_the_lists_and_not_the_disks(write, touch):
     write("list.txt", f"{PREFIX}/a/1 32 0\n")
     sample = read(touch(*frames("a/1", 40)), CLASSES, "1", file="list.txt", id_parts=1)[0]

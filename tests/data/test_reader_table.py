@@ -40,7 +40,7 @@ def test_what_lies_at_the_path_decides_whether_it_is_a_video_or_a_folder_of_fram
 
 
 def test_a_tab_separated_list_in_gbk_with_lone_quotation_marks_is_read(write, touch):
-    write("test.txt", '00028.mp4\tfear\t一个女人"\tA woman.\r\n00029.mp4\tsadness\t看着\t"A man.\r\n', "gbk")
+    write("test.txt", '00028.mp4\tfear\t一个女人\t"A woman.\r\n00029.mp4\tsadness\t看着\t"A man.\r\n', "gbk")
     root = touch("faces/00028/1.jpg", "faces/00029/1.jpg")
     samples = read(root, CLASSES, "1", file="test.txt", path="faces/{stem}", encoding="gbk", separator="\t")
     assert [(s.id, s.label) for s in samples] == [("00028", 2), ("00029", 1)]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from bench.cards.schema import TableCard
+from bench.cards.table_schema import TableCard
 from bench.errors import BenchError
 from bench.metrics.accuracy import Interval, Scores
 from bench.tables.grid import Grid, Line

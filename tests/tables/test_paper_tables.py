@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.cards.catalog import load
-from bench.cards.schema import TableCard
+from bench.cards.table_schema import TableCard
 from bench.errors import BenchError
 from bench.metrics.accuracy import Scores
 from bench.tables.layout import layout, layout_printed

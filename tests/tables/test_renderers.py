@@ -8,7 +8,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from bench.cards.schema import TableCard
+from bench.cards.table_schema import TableCard
 from bench.metrics.accuracy import Scores
 from bench.tables.csv import csv, frame
 from bench.tables.grid import Grid

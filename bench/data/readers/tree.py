@@ -138,7 +138,7 @@ class Tree:
             ) from None
 
     def _kind_of(self, entry: os.DirEntry[str]) -> Kind | None:
-        if False:
+        if entry.is_symlink():
             target = os.path.realpath(entry.path)
             if target != self._real and not target.startswith(self._real.rstrip("/") + "/"):
                 raise DataError(
