@@ -64,7 +64,7 @@ def embed_texts(
 ) -> Floats:
     """One row a text, through the head where `projected`."""
     network = bench.network(source.variant)
-    rows: Floats = encode_texts(network, network.load(device), texts).numpy()
+    rows = encode_texts(network, network.load(device), texts)
     head: Head | None = bench.head(source.variant, rows.shape[1]) if projected else None
     return rows if head is None else head.project(rows)
 
@@ -82,7 +82,7 @@ def probabilities(
         raise BenchError(f"{source.variant} is a {network.facts.model}", "bench predict takes dual encoders")
     pooled = embed_media(bench, source, paths, device=device, batch=batch)
     model = network.load(device)
-    texts = [encode_texts(network, model, row).numpy() for row in prompt_texts(source.prompts, classes)]
+    texts = [encode_texts(network, model, row) for row in prompt_texts(source.prompts, classes)]
     head = bench.head(source.variant, texts[0].shape[1])
     scores = logits(
         pooled,

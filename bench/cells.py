@@ -11,6 +11,7 @@ from bench.cards.table_schema import ColumnGroup, Row, TableCard
 from bench.cards.variant import Variant, all_variants, parse, resolve
 from bench.data.protocol import Protocol
 from bench.errors import BenchError, UnknownName
+from bench.prompts import texts as prompt_texts
 from bench.records import CellKey
 
 
@@ -42,9 +43,21 @@ class Source:
     protocol: Protocol
     combine: Combine
 
+    @property
+    def prompt_set(self) -> str:
+        """The prompt set's name, or, for a generator, how its question is used."""
+        question = self.variant.card.question
+        return self.prompts.name if question is None else f"question-{question.mode}"
+
+    def texts(self, classes: Sequence[str]) -> list[list[str]]:
+        """For each class its texts: what is encoded, scored, or offered as the answer."""
+        if self.variant.card.question is not None:
+            return [[name] for name in classes]
+        return prompt_texts(self.prompts, classes)
+
     def cell(self, dataset: str, seed: int | None = None) -> CellKey:
         """The cell of this row in a dataset's column."""
-        return CellKey(self.variant.method, self.variant.key, self.prompts.name, self.protocol.name, dataset, seed)
+        return CellKey(self.variant.method, self.variant.key, self.prompt_set, self.protocol.name, dataset, seed)
 
     def fits(self, dataset: DatasetCard) -> bool:
         """Whether the method takes this dataset's kind of media."""
@@ -83,7 +96,13 @@ def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, c
     card = variant.card
     prompt_card = catalog.prompt_set(choices.prompts or prompts or card.prompts)
     resolved = protocol_of(card, choices.protocol or protocol or card.protocol, catalog)
-    return Source(variant, prompt_card, resolved, choices.combine or prompt_card.combine)
+    combine = choices.combine or prompt_card.combine
+    if card.encoder.model == "joint-scorer" and combine != "mean-logits":
+        raise BenchError(
+            f"{variant} gives scores and no embeddings, so {combine!r} cannot be done",
+            "use another prompt set, or --combine mean-logits",
+        )
+    return Source(variant, prompt_card, resolved, combine)
 
 
 def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) -> dict[str, Source]:

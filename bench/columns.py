@@ -37,6 +37,12 @@ def texts(values: Sequence[str]) -> pa.Array:
     )
 
 
+def no_texts(count: int) -> pa.Array:
+    """A column of texts that are all null."""
+    valid, offsets = pa.py_buffer(bytes((count + 7) // 8)), pa.py_buffer(bytes(4 * (count + 1)))
+    return pa.Array.from_buffers(pa.string(), count, [valid, offsets, pa.py_buffer(b"")], count)
+
+
 def constant(value: str, count: int) -> pa.Array:
     """A dictionary column that holds one text `count` times."""
     return pa.DictionaryArray.from_arrays(numbers(np.zeros(count, np.int32), pa.int32()), texts([value]))

@@ -1,4 +1,4 @@
-"""Carries a plan out: fills the store, scores the cells from it, and hands over predictions.
+"""Carries a plan out: fills the store with what the plan misses.
 
 This is the only place where pixels and networks meet.
 """
@@ -7,33 +7,26 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from bench.cards.variant import Variant
-from bench.cells import Cell
-from bench.data.corpus import Corpus
-from bench.data.loader import Item, stream
+from bench.data.loader import Batch, Item, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
-from bench.models.network import Network, encode, encode_texts
-from bench.plan import Plan, TextWork, VisionWork, corpus_rule, text_digest, text_recipe
+from bench.models.network import Network, encode_texts, respond
+from bench.plan import Plan, TextWork, VisionWork, row_key, text_digest
 from bench.progress import bar
-from bench.prompts import texts as prompt_texts
-from bench.records import FoldPredictions
-from bench.store import Shelf, Store, Writer
-from bench.transfer.heads import Floats, Head
-from bench.zeroshot import decide, logits, pool
+from bench.store import Store, Writer
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 TEXTS_PER_BATCH = 64
-CLIPS_PER_POOL = 512
 
 
 @dataclass(frozen=True)
@@ -107,12 +100,33 @@ def _fill_texts(work: TextWork, store: Store, model_of: Callable[[Network], Any]
         model = model_of(work.network)
         for start in range(0, len(missing), TEXTS_PER_BATCH):
             part = missing[start : start + TEXTS_PER_BATCH]
-            rows = encode_texts(work.network, model, [by_digest[digest] for digest in part])
-            writer.add(part, rows.numpy())
+            writer.add(part, encode_texts(work.network, model, [by_digest[digest] for digest in part]))
         scale = float(model.logit_scale)
         if not np.isfinite(scale):
             raise BenchError(f"{work.network.method}: logit_scale is {scale}", "the checkpoint is broken")
         writer.note(logit_scale=scale)
+
+
+@dataclass
+class _Consumer:
+    """One network of a group that shares a decode, and what it still lacks: item -> asks."""
+
+    work: VisionWork
+    writer: Writer
+    lacking: dict[bytes, tuple[str, ...]]
+    tower: Tower
+
+    def take(self, batch: Batch) -> int:
+        """Put a batch's lacking items through the network; returns how many there were."""
+        by_asks: dict[tuple[str, ...], list[int]] = {}
+        for row, key in enumerate(batch.keys):
+            if key in self.lacking:
+                by_asks.setdefault(self.lacking[key], []).append(row)
+        for asks, rows in by_asks.items():
+            pixels = batch.pixels if len(rows) == len(batch.keys) else batch.pixels[rows]
+            digests = [row_key(batch.keys[row], ask) for row in rows for ask in asks]
+            self.writer.add(digests, self.tower(pixels, asks))
+        return sum(map(len, by_asks.values()))
 
 
 def _fill_vision(
@@ -124,34 +138,29 @@ def _fill_vision(
 ) -> None:
     """One decode for every network of the group; a network is given only what its own shelf lacks."""
     with ExitStack() as open_shelves:
-        writers: list[tuple[VisionWork, Writer, set[bytes]]] = []
+        consumers: list[_Consumer] = []
         items: dict[bytes, Item] = {}
         # Always in the same order, so that two runs that share several shelves cannot wait for each other.
         for work in sorted(group, key=lambda work: work.recipe.key):
             writer = open_shelves.enter_context(store.writing(work.recipe))
-            lacking = set(writer.shelf.missing([item.key for item in work.missing]))
-            writers.append((work, writer, lacking))
-            items.update({item.key: item for item in work.missing if item.key in lacking})
+            todo = work.lacking(writer.shelf)
+            items.update({item.key: item for item, _ in todo})
+            if todo:
+                tower = Tower(work.network, model_of(work.network), work.protocol.pixels, machine)
+                consumers.append(_Consumer(work, writer, {item.key: asks for item, asks in todo}, tower))
         if not items:
             return
-        towers = [Tower(work.network, model_of(work.network), work.protocol.pixels, machine) for work, _, _ in writers]
-        size = group[0].network.facts.size
+        rule, size = group[0].protocol.pixels, group[0].network.facts.size
         names = ", ".join(sorted({work.network.method for work in group}))
-        batches = stream(
-            list(items.values()), group[0].protocol.pixels, size, workers=machine.workers, batch=machine.batch
-        )
+        batches = stream(list(items.values()), rule, size, workers=machine.workers, batch=machine.batch)
         with bar(f"encoding for {names}", len(items), "items", show=machine.show) as progress:
             for batch in batches:
                 outcome.failures.update({failure.key: failure.reason for failure in batch.failures})
-                for tower, (work, writer, lacking) in zip(towers, writers, strict=True):
-                    rows = [row for row, key in enumerate(batch.keys) if key in lacking]
-                    if rows:
-                        pixels = batch.pixels if len(rows) == len(batch.keys) else batch.pixels[rows]
-                        begun = time.perf_counter()
-                        writer.add([batch.keys[row] for row in rows], tower(pixels))
-                        outcome.seconds += time.perf_counter() - begun
-                        name = work.network.method
-                        outcome.encoded[name] = outcome.encoded.get(name, 0) + len(rows)
+                for consumer in consumers:
+                    begun = time.perf_counter()
+                    name = consumer.work.network.method
+                    outcome.encoded[name] = outcome.encoded.get(name, 0) + consumer.take(batch)
+                    outcome.seconds += time.perf_counter() - begun
                 progress.advance(len(batch.keys) + len(batch.failures))
 
 
@@ -162,18 +171,17 @@ class Tower:
         self.network, self.model, self.pixels, self.device = network, model, pixels, machine.device
         self.limit = machine.batch
 
-    def __call__(self, pixels: np.ndarray[Any, Any]) -> Floats:
-        """Prepared pixels `[B, T, 3, S, S]` to rows `[B, D]`, float32 on the CPU."""
+    def __call__(self, pixels: npt.NDArray[Any], asks: Sequence[str] = ("",)) -> npt.NDArray[Any]:
+        """Prepared pixels `[B, T, 3, S, S]` to what `bench.models.network.respond` gives for them."""
         import torch
 
-        done: list[Tensor] = []
+        done: list[npt.NDArray[Any]] = []
         position = 0
         while position < len(pixels):
             part = pixels[position : position + self.limit]
             try:
-                done.append(
-                    encode(self.network, self.model, finish(torch.from_numpy(part).to(self.device), self.pixels))
-                )
+                finished = finish(torch.from_numpy(part).to(self.device), self.pixels)
+                done.append(respond(self.network, self.model, finished, asks))
                 position += len(part)
             except torch.OutOfMemoryError as error:
                 if self.limit == 1:
@@ -183,8 +191,7 @@ class Tower:
                     ) from error
                 self.limit = max(1, self.limit // 2)
                 torch.cuda.empty_cache()
-        rows: Floats = torch.cat(done).numpy()
-        return rows
+        return np.concatenate(done)
 
 
 def finish(pixels: Tensor, rule: Pixels) -> Tensor:
@@ -213,7 +220,7 @@ def pixel_hashes(plan: Plan, machine: Machine) -> dict[str, str]:
     found: dict[str, str] = {}
     for work in plan.vision.values():
         rule, size = work.protocol.pixels, work.network.facts.size
-        for name, inputs in work.inputs.items():
+        for (name, _), inputs in work.inputs.items():
             label = f"{name}, {work.protocol.name}, {size}, {work.geometry_hash}"
             whole = [sample for sample in inputs.items if sample]
             if label in found or not whole:
@@ -244,7 +251,7 @@ def unreadable(plan: Plan, failures: Mapping[bytes, str]) -> dict[str, dict[int,
     """Dataset -> position -> the samples of it that could not be read, before or while decoding."""
     found: dict[str, dict[int, Missing]] = {}
     for work in plan.vision.values():
-        for name, inputs in work.inputs.items():
+        for (name, _), inputs in work.inputs.items():
             lost = found.setdefault(name, {})
             for position, reason in inputs.corpus.unreadable.items():
                 lost[position] = Missing(name, inputs.corpus.samples[position].id, reason)
@@ -254,78 +261,3 @@ def unreadable(plan: Plan, failures: Mapping[bytes, str]) -> dict[str, dict[int,
                         if item.key in failures:
                             lost[position] = Missing(name, inputs.corpus.samples[position].id, failures[item.key])
     return {name: dict(sorted(lost.items())) for name, lost in found.items() if lost}
-
-
-def score(
-    plan: Plan,
-    store: Store,
-    *,
-    network_of: Callable[[Variant], Network],
-    head_of: Callable[[Variant, int], Head | None],
-    lost: Lost,
-) -> Iterator[FoldPredictions]:
-    """Predictions of every cell, a fold at a time, from the store alone.
-
-    Args:
-        network_of: the network of a variant.
-        head_of: the head of a variant, for embeddings of that width.
-        lost: unreadable samples; they are left out of the cells that need them, and the caller has said so.
-    """
-    pooled: dict[tuple[str, str, str], Floats] = {}
-    shelves: dict[str, Shelf] = {}
-    current = ""
-    for cell in sorted(plan.cells, key=lambda cell: cell.dataset.name):
-        if cell.dataset.name != current:
-            pooled.clear()
-            current = cell.dataset.name
-        network = network_of(cell.source.variant)
-        work = plan.vision_of(cell, network)
-        text_work = plan.texts[text_recipe(network).key]
-        shelf = shelves.setdefault(work.recipe.key, store.open(work.recipe))
-        text_shelf = shelves.setdefault(text_work.recipe.key, store.open(text_work.recipe))
-        corpus = plan.corpora[cell.dataset.name, corpus_rule(cell.dataset, cell.source.protocol.frames)]
-        gone = lost.get(cell.dataset.name, {})
-        kept = [position for position in range(len(corpus.samples)) if position not in gone]
-        rows_by_class = [
-            text_shelf.rows([text_digest(text) for text in row])
-            for row in prompt_texts(cell.source.prompts, cell.dataset.classes)
-        ]
-        head = head_of(cell.source.variant, rows_by_class[0].shape[1])
-        head_name = "" if head is None or head.linear else cell.source.variant.key
-        key = (work.recipe.key, cell.dataset.name, head_name)
-        if key not in pooled:
-            pooled[key] = _pooled(shelf, work.inputs[cell.dataset.name].items, kept, head)
-        scores = logits(
-            pooled[key],
-            rows_by_class,
-            head,
-            combine=cell.source.combine,
-            similarity=network.facts.similarity,
-            scale=float(text_shelf.facts["logit_scale"]),
-        )
-        yield from _by_fold(cell, corpus, kept, scores)
-
-
-def _pooled(shelf: Shelf, items: Sequence[tuple[Item, ...]], kept: Sequence[int], head: Head | None) -> Floats:
-    parts = []
-    for start in range(0, len(kept), CLIPS_PER_POOL):
-        chosen = [items[position] for position in kept[start : start + CLIPS_PER_POOL]]
-        rows = shelf.rows([item.key for sample in chosen for item in sample])
-        parts.append(pool(rows.reshape(len(chosen), -1, rows.shape[1]), head))
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
-
-
-def _by_fold(cell: Cell, corpus: Corpus, kept: Sequence[int], scores: Floats) -> Iterator[FoldPredictions]:
-    positions = np.asarray(kept, dtype=np.int64)
-    predictions = decide(scores)
-    for fold in corpus.folds:
-        rows = np.nonzero((positions >= fold.start) & (positions < fold.stop))[0]
-        samples = [corpus.samples[positions[row]] for row in rows]
-        yield FoldPredictions(
-            cell.key,
-            fold.name,
-            [sample.id for sample in samples],
-            np.array([sample.label for sample in samples], np.int16),
-            predictions[rows].astype(np.int16),
-            scores[rows],
-        )

@@ -9,16 +9,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant
-from bench.cells import Cell
+from bench.cells import Cell, Source
 from bench.data.corpus import Corpus
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling, Protocol
-from bench.models.network import Network
-from bench.prompts import texts as prompt_texts
-from bench.store import Recipe, Store
+from bench.models.network import PARTED, Network
+from bench.store import Recipe, Shelf, Store
+
+CorpusKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -33,16 +35,31 @@ class Inputs:
     items: Sequence[tuple[Item, ...]]
 
 
+class Todo(NamedTuple):
+    """An item that goes through a network, and what it is asked there (see `bench.models.network.respond`)."""
+
+    item: Item
+    asks: tuple[str, ...]
+
+
 @dataclass
 class VisionWork:
-    """One shelf of vision outputs: a network under an input protocol, over every dataset that asks for it."""
+    """One shelf of vision outputs: a network under an input protocol, over every dataset that asks for it.
+
+    Attributes:
+        inputs: opened dataset -> what the network sees of it.
+        asks: opened dataset -> what its items are asked, each once.
+        estimates: dataset that is not here -> its number of items by its card.
+        missing: what is not in the store.
+    """
 
     recipe: Recipe
     network: Network
     protocol: Protocol
-    inputs: dict[str, Inputs] = field(default_factory=dict)
+    inputs: dict[CorpusKey, Inputs] = field(default_factory=dict)
+    asks: dict[CorpusKey, dict[str, None]] = field(default_factory=dict)
     estimates: dict[str, int] = field(default_factory=dict)
-    missing: list[Item] = field(default_factory=list)
+    missing: list[Todo] = field(default_factory=list)
 
     @property
     def distinct(self) -> int:
@@ -62,6 +79,34 @@ class VisionWork:
     def geometry_hash(self) -> str:
         """A few digits for `geometry`."""
         return hashlib.blake2b(self.geometry.encode(), digest_size=3).hexdigest()
+
+    def lacking(self, shelf: Shelf) -> list[Todo]:
+        """Every item of every dataset, each once, that has asks without a row in the shelf."""
+        wanted: dict[bytes, tuple[Item, dict[str, None]]] = {}
+        for corpus, inputs in self.inputs.items():
+            asks = self.asks[corpus]
+            for items in inputs.items:
+                for item in items:
+                    known = wanted.get(item.key)
+                    if known is None:
+                        wanted[item.key] = (item, asks)
+                    elif known[1] is not asks:
+                        wanted[item.key] = (item, {**known[1], **asks})
+        keys = [row_key(key, ask) for key, (_, every) in wanted.items() for ask in every]
+        absent = set(shelf.missing(keys))
+        if not absent:
+            return []
+        todo = []
+        for key, (item, asks) in wanted.items():
+            left = tuple(ask for ask in asks if row_key(key, ask) in absent)
+            if left:
+                todo.append(Todo(item, left))
+        return todo
+
+
+def row_key(item: bytes, ask: str) -> bytes:
+    """The digest under which the answer to an ask about an item is stored; an embedding answers the empty ask."""
+    return item if not ask else hashlib.blake2b(item + ask.encode(), digest_size=16).digest()
 
 
 @dataclass
@@ -87,7 +132,7 @@ class Plan:
     """
 
     cells: list[Cell] = field(default_factory=list)
-    corpora: dict[tuple[str, str], Corpus] = field(default_factory=dict)
+    corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
     vision: dict[str, VisionWork] = field(default_factory=dict)
     texts: dict[str, TextWork] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
@@ -96,7 +141,7 @@ class Plan:
 
     def vision_of(self, cell: Cell, network: Network) -> VisionWork:
         """The vision work that a cell reads."""
-        return self.vision[vision_recipe(network, cell.source.protocol).key]
+        return self.vision[vision_recipe(network, cell.source).key]
 
     @property
     def encodes(self) -> int:
@@ -114,11 +159,35 @@ def text_digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def vision_recipe(network: Network, protocol: Protocol) -> Recipe:
-    """What the vision side's output is made of. Frames are not in it: an item's digest says which were seen."""
-    step = "frames" if network.facts.sees == "images" else "clips"
-    pixels = protocol.pixels.model_dump(mode="json")
-    return Recipe(step, {**network.identity, "pixels": pixels, "size": network.facts.size})
+def asks_of(source: Source, dataset: DatasetCard) -> list[str]:
+    """What a network is asked about each item of a dataset in a cell, each once."""
+    card = source.variant.card
+    if card.encoder.model == "dual-encoder":
+        return [""]
+    if card.question is None:
+        return list(dict.fromkeys(text for row in source.texts(dataset.classes) for text in row))
+    asked = card.question.about(dataset.classes)
+    if card.question.mode == "answer":
+        return [asked]
+    return [f"{asked}{PARTED}{name}" for name in dataset.classes]
+
+
+def vision_recipe(network: Network, source: Source) -> Recipe:
+    """What the vision side's output is made of.
+
+    Which frames of a clip were seen is in an item's digest and not here, except for a network that takes whole clips: its
+    inputs must all be equally long.
+    """
+    facts = network.facts
+    inputs = {**network.identity, "pixels": source.protocol.pixels.model_dump(mode="json"), "size": facts.size}
+    if facts.sees == "clips":
+        inputs["frames"] = source.protocol.frames.model_dump(mode="json")
+    question = source.variant.card.question
+    if question is not None:
+        return Recipe("answers" if question.mode == "answer" else "likelihoods", inputs)
+    if facts.model == "joint-scorer":
+        return Recipe("scores", inputs)
+    return Recipe("frames" if facts.sees == "images" else "clips", inputs)
 
 
 def text_recipe(network: Network) -> Recipe:
@@ -142,25 +211,25 @@ def make(
         store: tells what is there already.
     """
     plan = Plan(cells=list(cells))
-    asked: dict[str, dict[str, list[Item]]] = {}
     for cell in plan.cells:
         network = network_of(cell.source.variant)
         rule = cell.source.protocol.frames
         corpus = _corpus(plan, cell, rule, open_corpus)
         plan.naive += naive_passes(cell.dataset, rule, corpus)
-        recipe = vision_recipe(network, cell.source.protocol)
+        recipe = vision_recipe(network, cell.source)
         work = plan.vision.setdefault(recipe.key, VisionWork(recipe, network, cell.source.protocol))
         if corpus is None:
-            work.estimates.setdefault(cell.dataset.name, estimate(cell.dataset, rule))
-        elif cell.dataset.name not in work.inputs:
-            items = corpus.items(per_frame=network.facts.sees == "images")
-            work.inputs[cell.dataset.name] = Inputs(corpus, items)
-            asked.setdefault(recipe.key, {})[cell.dataset.name] = [item for sample in items for item in sample]
-        _ask_texts(plan, cell, network)
-    for key, work in plan.vision.items():
+            work.estimates.setdefault(cell.dataset.name, estimate(cell.dataset, rule, network))
+        else:
+            key = corpus_key(cell.dataset, rule)
+            if key not in work.inputs:
+                work.inputs[key] = Inputs(corpus, corpus.items(per_frame=network.facts.sees == "images"))
+            work.asks.setdefault(key, {}).update(dict.fromkeys(asks_of(cell.source, cell.dataset)))
+        if network.facts.model == "dual-encoder":
+            _ask_texts(plan, cell, network)
+    for work in plan.vision.values():
         _drop_shared_estimates(work, plan)
-        by_key = {item.key: item for items in asked.get(key, {}).values() for item in items}
-        work.missing = [by_key[digest] for digest in store.open(work.recipe).missing(list(by_key))]
+        work.missing = work.lacking(store.open(work.recipe))
     for text_work in plan.texts.values():
         digests = {text_digest(text): text for text in text_work.texts}
         text_work.missing = [digests[digest] for digest in store.open(text_work.recipe).missing(list(digests))]
@@ -170,7 +239,7 @@ def make(
 def _corpus(
     plan: Plan, cell: Cell, rule: FrameSampling, open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None]
 ) -> Corpus | None:
-    key = (cell.dataset.name, corpus_rule(cell.dataset, rule))
+    key = corpus_key(cell.dataset, rule)
     if key not in plan.corpora:
         corpus = open_corpus(cell.dataset, rule)
         if corpus is None:
@@ -179,15 +248,15 @@ def _corpus(
     return plan.corpora[key]
 
 
-def corpus_rule(dataset: DatasetCard, rule: FrameSampling) -> str:
-    """What tells two openings of a dataset apart: pictures are the same under any frame rule."""
-    return rule.model_dump_json() if dataset.media == "clip" else ""
+def corpus_key(dataset: DatasetCard, rule: FrameSampling) -> CorpusKey:
+    """What tells two openings of a dataset apart: its name and, since pictures are the same under any, a clip's rule."""
+    return dataset.name, rule.model_dump_json() if dataset.media == "clip" else ""
 
 
 def _ask_texts(plan: Plan, cell: Cell, network: Network) -> None:
     recipe = text_recipe(network)
     work = plan.texts.setdefault(recipe.key, TextWork(recipe, network))
-    wanted = [text for row in prompt_texts(cell.source.prompts, cell.dataset.classes) for text in row]
+    wanted = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
     work.texts = list(dict.fromkeys([*work.texts, *wanted]))
 
 
@@ -199,10 +268,10 @@ def _drop_shared_estimates(work: VisionWork, plan: Plan) -> None:
             work.estimates[name] = 0
 
 
-def estimate(card: DatasetCard, rule: FrameSampling) -> int:
-    """Distinct pictures of a dataset by its card alone."""
+def estimate(card: DatasetCard, rule: FrameSampling, network: Network) -> int:
+    """Distinct inputs of a network from a dataset, by its card alone."""
     samples = sum(sum(row) for row in card.evaluated.folds.values())
-    if card.media == "image":
+    if card.media == "image" or network.facts.sees == "clips":
         return samples
     short = card.short_clips if rule.rule == "segments" and rule.short_clip == "first" and rule.count == 16 else 0
     return (samples - short) * rule.count + short

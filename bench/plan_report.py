@@ -29,7 +29,7 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
     estimated = sum(work.estimates.values())
     gmacs = work.network.facts.gmacs
     to_do = len(work.missing) + estimated
-    files = {ref.blob for item in work.missing for ref in item.frames}
+    files = {ref.blob for todo in work.missing for ref in todo.item.frames}
     return {
         "method": work.network.method,
         "weights": ", ".join(work.network.facts.weights.values()),
@@ -41,7 +41,10 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
         "to_do": to_do,
         "macs": None if gmacs is None else round(gmacs * 1e9) * to_do,
         "bytes_to_read": sum(blob.length or _size(blob.path) for blob in files),
-        "datasets": {**{name: len(inputs.corpus.samples) for name, inputs in work.inputs.items()}, **work.estimates},
+        "datasets": {
+            **{name: len(inputs.corpus.samples) for (name, _), inputs in work.inputs.items()},
+            **work.estimates,
+        },
     }
 
 

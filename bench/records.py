@@ -44,7 +44,8 @@ SCHEMA = pa.schema(
         pa.field("sample", pa.string()),
         pa.field("label", pa.int16()),  # index into the dataset's classes
         pa.field("prediction", pa.int16()),  # likewise; -1 is an answer that names no class
-        pa.field("scores", pa.list_(pa.float32())),
+        pa.field("scores", pa.list_(pa.float32())),  # null where a method gives none
+        pa.field("answer", pa.string()),  # a generator's own words; null for other models
     ],
     metadata={"fer-bench.schema": str(SCHEMA_VERSION)},
 )
@@ -72,6 +73,7 @@ class FoldPredictions:
         labels: `[N]` indices into the dataset's classes.
         predictions: `[N]` likewise; -1 where an answer named no class.
         scores: `[N, K]` or None where the method gives none.
+        answers: a generator's own words, or None.
     """
 
     cell: CellKey
@@ -80,6 +82,7 @@ class FoldPredictions:
     labels: npt.NDArray[np.int16]
     predictions: npt.NDArray[np.int16]
     scores: npt.NDArray[np.float32] | None = None
+    answers: Sequence[str] | None = None
 
 
 @dataclass
@@ -188,6 +191,7 @@ def _as_table(part: FoldPredictions) -> pa.Table:
         columns.numbers(part.labels.astype(np.int16, copy=False), pa.int16()),
         columns.numbers(part.predictions.astype(np.int16, copy=False), pa.int16()),
         columns.vectors(part.scores, count),
+        columns.no_texts(count) if part.answers is None else columns.texts(part.answers),
     ]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
@@ -219,6 +223,7 @@ def _parts(table: pa.Table) -> Iterator[FoldPredictions]:
         columns.to_numbers(table["label"], np.int16),
         columns.to_numbers(table["prediction"], np.int16),
         columns.to_vectors(table["scores"]),
+        None if table["answer"].null_count else [value.as_py() for value in table["answer"]],
     )
 
 

@@ -15,11 +15,11 @@ from bench.cells import Choices, Source, distinct_cells, sources
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
-from bench.engine import Lost, Machine, fill, pixel_hashes, score, unreadable
+from bench.engine import Lost, Machine, fill, pixel_hashes, unreadable
 from bench.errors import BenchError, DataError
 from bench.plan import Plan
-from bench.prompts import texts as prompt_texts
 from bench.records import Record
+from bench.scoring import Scorer
 from bench.workbench import Workbench
 
 SHOWN = 10
@@ -83,7 +83,7 @@ def run(
     if not outcome.encoded:
         say("nothing to encode: every embedding is in the store")
     marks += _standing_marks(plan, bench)
-    predictions = score(plan, bench.store, network_of=bench.network, head_of=bench.head, lost=lost)
+    predictions = Scorer(plan, bench.store, bench.network, bench.head, lost)
     manifest = {
         "command": list(command),
         "began": begun,
@@ -199,7 +199,7 @@ def table_facts(table: TableCard, rows: Mapping[str, Source]) -> dict[str, Any]:
             row: {
                 "method": source.variant.method,
                 "variant": source.variant.key,
-                "prompt_set": source.prompts.name,
+                "prompt_set": source.prompt_set,
                 "protocol": source.protocol.name,
             }
             for row, source in rows.items()
@@ -254,12 +254,16 @@ def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
 
 
 def prompt_facts(plan: Plan) -> dict[str, Any]:
-    """Every prompt set as it was sent, for each dataset's classes."""
+    """Every prompt set as it was sent, for each dataset's classes; a generator's questions likewise."""
     facts: dict[str, Any] = {}
     for cell in plan.cells:
-        entry = facts.setdefault(cell.source.prompts.name, {"combine": cell.source.combine, "texts": {}})
-        for name, row in zip(
-            cell.dataset.classes, prompt_texts(cell.source.prompts, cell.dataset.classes), strict=True
-        ):
+        source = cell.source
+        question = source.variant.card.question
+        if question is not None:
+            entry = facts.setdefault(f"{source.variant.method} {source.prompt_set}", {"combine": "", "texts": {}})
+            entry["texts"][cell.dataset.name] = [question.about(cell.dataset.classes)]
+            continue
+        entry = facts.setdefault(source.prompt_set, {"combine": source.combine, "texts": {}})
+        for name, row in zip(cell.dataset.classes, source.texts(cell.dataset.classes), strict=True):
             entry["texts"].setdefault(name, row)
     return facts

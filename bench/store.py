@@ -102,19 +102,31 @@ class Shelf:
         Raises:
             StoreError: a digest has no row (the caller asks `missing` first).
         """
-        return self.take(self.find(digests))
+        width = self._arrays[0]["row"].shape[1] if self._arrays else 0
+        result = np.empty((len(digests), width), np.float32)
+        for here, rows in self._by_shard(digests):
+            result[here] = rows
+        return result
 
-    def take(self, spots: npt.NDArray[np.int64]) -> Floats:
-        """The rows at positions that `find` gave."""
+    def texts(self, digests: Sequence[bytes]) -> list[str]:
+        """The rows of a shelf of texts.
+
+        Raises:
+            StoreError: a digest has no row.
+        """
+        result = np.empty(len(digests), object)
+        for here, rows in self._by_shard(digests):
+            result[here] = [text.decode() for text in rows.tolist()]
+        return list(result)
+
+    def _by_shard(self, digests: Sequence[bytes]) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]]:
+        spots = self.find(digests)
         if len(spots) and spots.min() < 0:
             raise StoreError(f"{int((spots < 0).sum())} rows of {self.path.name} are not in the store", "run it again")
-        width = self._arrays[0]["row"].shape[1] if self._arrays else 0
-        result = np.empty((len(spots), width), np.float32)
         shards = self._shard[spots]
         for number in np.unique(shards):
             here = shards == number
-            result[here] = self._arrays[number]["row"][self._row[spots[here]]]
-        return result
+            yield here, self._arrays[number]["row"][self._row[spots[here]]]
 
 
 class Writer:
@@ -123,11 +135,11 @@ class Writer:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self._digests: list[bytes] = []
-        self._rows: list[Floats] = []
+        self._rows: list[npt.NDArray[Any]] = []
         self._since = time.monotonic()
 
-    def add(self, digests: Sequence[bytes], rows: Floats) -> None:
-        """Hold rows `[len(digests), D]`, and write a shard when enough have gathered.
+    def add(self, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
+        """Hold rows, float32 `[len(digests), D]` or bytes `[len(digests)]`; write a shard when enough have gathered.
 
         Raises:
             StoreError: a row is not finite, or the disk is full or not writable.
@@ -135,7 +147,7 @@ class Writer:
         if len(rows) != len(digests):
             raise StoreError(f"{len(rows)} rows for {len(digests)} inputs", "the adapter must return one row an input")
         self._digests.extend(digests)
-        self._rows.append(np.ascontiguousarray(rows, dtype=np.float32))
+        self._rows.append(rows if rows.dtype.kind == "S" else np.ascontiguousarray(rows, dtype=np.float32))
         if len(self._digests) >= ROWS_PER_SHARD or time.monotonic() - self._since > SECONDS_PER_SHARD:
             self.flush()
 
@@ -257,18 +269,13 @@ class Store:
             self.notify(f"{path} could not be moved; it is ignored")
 
 
-def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: Floats) -> None:
+def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
     import io
 
-    if not np.isfinite(rows).all():
-        bad = digests[int(np.nonzero(~np.isfinite(rows).all(axis=1))[0][0])].hex()
-        raise StoreError(
-            f"a row of {shelf.recipe.step} is not finite (input {bad})", "the model returned NaN or infinity"
-        )
-    if shelf._arrays and shelf._arrays[0]["row"].shape[1] != rows.shape[1]:
-        have = shelf._arrays[0]["row"].shape[1]
-        raise StoreError(f"rows of width {rows.shape[1]} for a shelf of width {have}", "bump the adapter's version")
-    records = np.empty(len(digests), [("digest", f"S{DIGEST_BYTES}"), ("row", np.float32, (rows.shape[1],))])
+    if rows.dtype.kind == "f":
+        _check_floats(shelf, digests, rows)
+    kind = (rows.dtype, rows.shape[1:]) if rows.ndim > 1 else (rows.dtype,)
+    records = np.empty(len(digests), [("digest", f"S{DIGEST_BYTES}"), ("row", *kind)])
     records["digest"] = digests
     records["row"] = rows
     buffer = io.BytesIO()
@@ -277,6 +284,18 @@ def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: Floats) -> None:
     number = sum(1 for _ in shelf.path.glob("*.npy"))
     path = shelf.path / f"{number:06d}-{_checksum(data)}.npy"
     _write_beside(path, data)
+
+
+def _check_floats(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
+    finite = np.isfinite(rows).all(axis=1)
+    if not finite.all():
+        bad = digests[int(np.nonzero(~finite)[0][0])].hex()
+        raise StoreError(
+            f"a row of {shelf.recipe.step} is not finite (input {bad})", "the model returned NaN or infinity"
+        )
+    if shelf._arrays and shelf._arrays[0]["row"].shape[1] != rows.shape[1]:
+        have = shelf._arrays[0]["row"].shape[1]
+        raise StoreError(f"rows of width {rows.shape[1]} for a shelf of width {have}", "bump the adapter's version")
 
 
 def _write_beside(path: Path, data: bytes | memoryview) -> None:

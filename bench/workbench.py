@@ -20,7 +20,7 @@ from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob
 from bench.errors import DataError, StoreError, WeightsError
 from bench.models.network import Network
-from bench.plan import Plan, corpus_rule, make
+from bench.plan import CorpusKey, Plan, corpus_key, make
 from bench.settings import Settings
 from bench.store import DIGEST_BYTES, Recipe, Store
 from bench.transfer.heads import Head, LinearHead, fitting, read_linear
@@ -47,7 +47,7 @@ class Workbench:
     notify: Callable[[str], None] = lambda line: None
     warnings: list[str] = field(default_factory=list)
     _networks: dict[str, Network] = field(default_factory=dict)
-    _corpora: dict[tuple[str, str], Corpus] = field(default_factory=dict)
+    _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
     _heads: dict[Path, LinearHead] = field(default_factory=dict)
     _digests: DigestCache | None = None
 
@@ -75,15 +75,15 @@ class Workbench:
         Raises:
             WeightsError: a file is not here: where it was looked for and how to get it.
         """
-        facts = variant.card.encoder
-        name = f"{facts.model_dump_json()} {self.dtype}"
+        facts, environment = variant.card.encoder, variant.card.environment
+        name = f"{facts.model_dump_json()} {environment and environment.key} {self.dtype}"
         if name not in self._networks:
             paths = {
                 role: self.settings.weight(file, variant.card.weights.get(file), variant.method)
                 for role, file in facts.weights.items()
             }
             hashes = {role: self.weight_hash(path) for role, path in paths.items()}
-            self._networks[name] = Network(variant.method, facts, paths, hashes, self.dtype)
+            self._networks[name] = Network(variant.method, facts, paths, hashes, self.dtype, environment)
         return self._networks[name]
 
     def weight_hash(self, path: Path) -> str:
@@ -106,7 +106,7 @@ class Workbench:
         Raises:
             DataError: it is not here, or not what its card says.
         """
-        key = (card.name, corpus_rule(card, rule))
+        key = corpus_key(card, rule)
         if key not in self._corpora:
             corpus = open_corpus(card, self.settings.data_root(card), rule, self.digest_cache, self.workers)
             self._corpora[key] = limited(corpus, self.limit) if self.limit else corpus
@@ -182,7 +182,7 @@ class Workbench:
                 unweighted[str(variant)] = str(error)
                 facts = variant.card.encoder
                 stand_in = {role: f"absent {file}" for role, file in facts.weights.items()}
-                return Network(variant.method, facts, {}, stand_in, self.dtype)
+                return Network(variant.method, facts, {}, stand_in, self.dtype, variant.card.environment)
 
         plan = make(cells, open_corpus=corpus_or_none, network_of=network_or_stand_in, store=self.store)
         plan.absent, plan.unweighted = absent, unweighted

@@ -21,9 +21,9 @@ TINY = np.finfo(np.float32).tiny
 
 
 class Decision(NamedTuple):
-    """The scores `[N, K]` and the class `[N]` each sample is given."""
+    """The scores `[N, K]`, None where the method gives none, and the class `[N]` each sample is given, or -1."""
 
-    scores: Floats
+    scores: Floats | None
     classes: npt.NDArray[np.int64]
 
 

@@ -21,7 +21,7 @@ from bench.errors import BenchError, UnknownName
 
 ENTRY_POINTS = "bench.cards"
 BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
-INHERITED = ("encoder", "native", "axes", "default", "weights", "media")
+INHERITED = ("encoder", "question", "native", "axes", "default", "weights", "media")
 NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
 
 AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard

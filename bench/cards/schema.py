@@ -5,12 +5,14 @@ A card is a TOML file whose `kind` says which schema it follows. Facts live here
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 
 from bench.data.protocol import FrameSampling, Pixels
+from bench.isolated.facts import EnvironmentFacts
 
 Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -105,6 +107,27 @@ class HeadFacts(Facts):
     key: str = "mlp.weight"
 
 
+class Question(Facts):
+    """What a generator is asked.
+
+    Attributes:
+        template: the question, with `{classes}` where the dataset's classes are listed.
+        order: that list runs by label, or `reversed`, from the last label to the first.
+        quote: put on both sides of each class in that list.
+        mode: `answer` parses what is generated; `likelihood` ranks the classes as answers.
+    """
+
+    template: str
+    order: Literal["labels", "reversed"] = "labels"
+    quote: str = "'"
+    mode: Literal["answer", "likelihood"] = "answer"
+
+    def about(self, classes: Sequence[str]) -> str:
+        """The question for these classes, given by label."""
+        listed = classes if self.order == "labels" else classes[::-1]
+        return self.template.replace("{classes}", ", ".join(f"{self.quote}{name}{self.quote}" for name in listed))
+
+
 class Native(Facts):
     """The input protocol that the model's own authors prescribe."""
 
@@ -119,8 +142,10 @@ class MethodCard(Card):
         extends: a card whose facts are taken over first; this card's own are merged on top.
         page: the authors' public home.
         trained_on: names of datasets whose clips, captions or labels the weights have seen; such a cell is marked.
+        environment: where the adapter runs, if not beside today's libraries.
         protocol: the input protocol used unless the user says otherwise.
         prompts: the prompt set used unless the table or the user says otherwise.
+        question: what a generator is asked; other models have none.
         axes: axis -> value -> facts merged into this card when the variant has that value.
         default: axis -> value where the variant does not say; an axis without one must be given.
         weights: file name -> where it comes from.
@@ -135,13 +160,21 @@ class MethodCard(Card):
     protocol: str = "native"
     prompts: str = "P-3"
     encoder: EncoderFacts
+    environment: EnvironmentFacts | None = None
     head: HeadFacts | None = None
+    question: Question | None = None
     native: Native = Native()
     axes: dict[str, dict[str, dict[str, Any]]] = {}
     default: dict[str, str] = {}
     weights: dict[str, Weight] = {}
     unknowns: tuple[Unknown, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _question_fits(self) -> MethodCard:
+        if (self.encoder.model == "generator") != (self.question is not None):
+            raise ValueError("a generator, and nothing else, has a [question]")
+        return self
 
 
 class Layout(Facts):

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
+from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
 from bench.models.resolve import adapter_class, identity
 
@@ -39,6 +43,7 @@ class Network:
         weights: role -> file or folder.
         hashes: role -> content hash of it.
         dtype: `float32`, `float16` or `bfloat16`: what the towers run in; features come out as float32.
+        environment: the card's `[environment]`: the adapter then runs in it, in a worker process.
     """
 
     method: str
@@ -46,13 +51,19 @@ class Network:
     weights: Mapping[str, Path]
     hashes: Mapping[str, str]
     dtype: str = "float32"
+    environment: EnvironmentFacts | None = None
     _identity: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
     def identity(self) -> dict[str, Any]:
         """What can change an output of this network, as JSON-able facts: part of a store key."""
         if not self._identity:
-            code = identity(self.facts.adapter)
+            if self.environment is not None:
+                from bench.isolated.proxy import isolated_identity
+
+                code = isolated_identity(self.facts.adapter, self.environment)
+            else:
+                code = identity(self.facts.adapter)
             options = self.facts.options
             self._identity.update({**code, "options": options, "weights": dict(self.hashes), "dtype": self.dtype})
         return self._identity
@@ -69,9 +80,13 @@ class Network:
         """Build the adapter on a device.
 
         Raises:
-            BenchError: its options are not those of the card, or it does not implement the protocol it should.
+            BenchError: its options are not those of the card, or it does not implement the protocol it should, or its
+                environment cannot be built.
             WeightsError: the checkpoint is not what the adapter can load.
         """
+        contract = CONTRACTS[self.facts.model, self.facts.sees]
+        if self.environment is not None:
+            return self._load_isolated(self.environment, contract, device)
         cls = adapter_class(self.facts.adapter)
         try:
             model = cls(weights=dict(self.weights), device=device, dtype=self.dtype, **self.facts.options)
@@ -82,7 +97,6 @@ class Network:
                 f"{self.method}: {self.facts.adapter} could not be built: {type(error).__name__}: {error}",
                 "check [encoder.options] of its card, and its weights",
             ) from error
-        contract = CONTRACTS[self.facts.model, self.facts.sees]
         if not isinstance(model, contract):
             raise BenchError(
                 f"{self.method}: {self.facts.adapter} is not a {contract.__name__}",
@@ -90,50 +104,116 @@ class Network:
             )
         return model
 
+    def _load_isolated(self, environment: EnvironmentFacts, contract: type[Any], device: str) -> Any:
+        from bench.isolated.proxy import load_isolated
+        from bench.settings import cache_home
+
+        return load_isolated(
+            environment,
+            self.facts.adapter,
+            self.weights,
+            device,
+            self.dtype,
+            self.facts.options,
+            contract=contract,
+            method=self.method,
+            root=cache_home() / "environments",
+        )
+
 
 def _members(contract: type[Any]) -> set[str]:
     return {name for name in (*dir(contract), *contract.__annotations__) if not name.startswith("_")}
 
 
-def encode(network: Network, model: Any, pixels: Tensor) -> Tensor:
-    """Pixels `[B, T, 3, S, S]` through a dual encoder's vision side, `[B, D]` float32 on the CPU.
+PARTED = "\0"
+
+
+def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+    """What a network gives for every pair of an input and an ask, input by input.
+
+    Args:
+        network: says which of the protocols the model implements.
+        model: the loaded adapter.
+        pixels: `[B, T, 3, S, S]`; the time axis is dropped for a network that sees pictures.
+        asks: `[""]` for an encoder; texts for a joint scorer; questions for a generator that answers; and
+            `question PARTED option` for one that ranks.
+
+    Returns:
+        float32 `[B * len(asks), D]` (D is 1 for scores), or bytes `[B * len(asks)]` for answers.
 
     Raises:
-        BenchError: the adapter raised, or returned another number of rows than it was given.
+        BenchError: the adapter raised, or returned something of another shape than it must.
     """
-    call = model.encode_images if network.facts.sees == "images" else model.encode_clips
-    rows = _checked(network, call, pixels[:, 0] if network.facts.sees == "images" else pixels)
-    return _rows(network, rows, len(pixels))
+    seen = pixels[:, 0] if network.facts.sees == "images" else pixels
+    if network.facts.model == "dual-encoder":
+        call = model.encode_images if network.facts.sees == "images" else model.encode_clips
+        return _rows(network, _checked(network, call, seen), len(seen))
+    if network.facts.model == "joint-scorer":
+        scores = _checked(network, model.score, seen, list(asks))
+        return _rows(network, scores, len(seen), len(asks)).reshape(-1, 1)
+    if PARTED in asks[0]:
+        return _ranked(network, model, seen, asks)
+    columns = [_texts(network, _checked(network, model.answer, seen, ask), len(seen)) for ask in asks]
+    return np.array([text.encode() for row in zip(*columns, strict=True) for text in row])
 
 
-def encode_texts(network: Network, model: Any, texts: Sequence[str]) -> Tensor:
-    """Texts through a dual encoder's text side, `[M, D]` float32 on the CPU."""
+def _ranked(network: Network, model: Any, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+    """Likelihoods of options, one call a question, in the order of the asks."""
+    pairs = [tuple(ask.split(PARTED, 1)) for ask in asks]
+    found = np.empty((len(pixels), len(asks)), np.float32)
+    for question in dict.fromkeys(question for question, _ in pairs):
+        spots = [spot for spot, pair in enumerate(pairs) if pair[0] == question]
+        options = [pairs[spot][1] for spot in spots]
+        rows = _checked(network, model.loglikelihood, pixels, question, options)
+        found[:, spots] = _rows(network, rows, len(pixels), len(options))
+    return found.reshape(-1, 1)
+
+
+def encode_texts(network: Network, model: Any, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+    """Texts through a dual encoder's text side, `[M, D]` float32."""
     return _rows(network, _checked(network, model.encode_texts, list(texts)), len(texts))
 
 
-def _checked(network: Network, call: Any, argument: Any) -> Any:
+def _checked(network: Network, call: Any, *arguments: Any) -> Any:
     import torch
 
     try:
         with torch.inference_mode():
-            return call(argument)
+            return call(*arguments)
     except (BenchError, torch.OutOfMemoryError):
         raise
     except Exception as error:
-        shape = f" on input {list(argument.shape)}" if hasattr(argument, "shape") else ""
+        shape = getattr(arguments[0], "shape", None)
+        where = "" if shape is None else f" on input {list(shape)}"
         raise BenchError(
-            f"{network.method}: {call.__name__} of {network.facts.adapter} failed{shape}: {type(error).__name__}: {error}",
+            f"{network.method}: {call.__name__} of {network.facts.adapter} failed{where}: {type(error).__name__}: {error}",
             "the adapter is at fault, not the data",
         ) from error
 
 
-def _rows(network: Network, rows: Any, expected: int) -> Tensor:
+def _rows(network: Network, rows: Any, expected: int, width: int | None = None) -> npt.NDArray[np.float32]:
     import torch
 
-    if not isinstance(rows, torch.Tensor) or rows.ndim != 2 or len(rows) != expected:
+    due = f"[{expected}, {'D' if width is None else width}]"
+    if (
+        not isinstance(rows, torch.Tensor)
+        or rows.ndim != 2
+        or len(rows) != expected
+        or width not in (None, rows.shape[1])
+    ):
         found = list(rows.shape) if isinstance(rows, torch.Tensor) else type(rows).__name__
         raise BenchError(
             f"{network.method}: {network.facts.adapter} returned {found} for {expected} inputs",
-            f"it must return [{expected}, D]: one row an input, in order",
+            f"it must return {due}: one row an input, in order",
         )
-    return rows.detach().to("cpu", torch.float32)
+    array: npt.NDArray[np.float32] = rows.detach().to("cpu", torch.float32).numpy()
+    return array
+
+
+def _texts(network: Network, texts: Any, expected: int) -> list[str]:
+    if not isinstance(texts, list) or len(texts) != expected or not all(isinstance(text, str) for text in texts):
+        raise BenchError(
+            f"{network.method}: {network.facts.adapter} did not return a list of {expected} texts",
+            "answer() must return one text an input, in order",
+        )
+    return [text.replace("\0", "") for text in texts]

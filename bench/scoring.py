@@ -1,0 +1,139 @@
+"""From the store to predictions: every cell scored from what the networks gave, a fold at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.answers import parse_all
+from bench.cards.variant import Variant
+from bench.cells import Cell
+from bench.data.corpus import Corpus
+from bench.data.loader import Item
+from bench.engine import Lost
+from bench.models.network import PARTED, Network
+from bench.plan import Plan, asks_of, corpus_key, row_key, text_digest, text_recipe
+from bench.records import FoldPredictions
+from bench.store import Recipe, Shelf, Store
+from bench.transfer.heads import Floats, Head
+from bench.zeroshot import Decision, decide, logits, pool
+
+CLIPS_PER_POOL = 512
+
+
+@dataclass
+class Scorer:
+    """Scores cells; what two cells share is read once.
+
+    Attributes:
+        network_of: the network of a variant.
+        head_of: the head of a variant, for embeddings of that width.
+        lost: unreadable samples; they are left out of the cells that need them, and the caller has said so.
+    """
+
+    plan: Plan
+    store: Store
+    network_of: Callable[[Variant], Network]
+    head_of: Callable[[Variant, int], Head | None]
+    lost: Lost
+    _shelves: dict[str, Shelf] = field(default_factory=dict)
+    _pooled: dict[tuple[str, ...], Floats] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[FoldPredictions]:
+        """Predictions of every cell, dataset by dataset."""
+        current = ""
+        for cell in sorted(self.plan.cells, key=lambda cell: cell.dataset.name):
+            if cell.dataset.name != current:
+                self._pooled.clear()
+                current = cell.dataset.name
+            yield from self.score(cell)
+
+    def score(self, cell: Cell) -> Iterator[FoldPredictions]:
+        """Predictions of one cell."""
+        corpus = self.plan.corpora[corpus_key(cell.dataset, cell.source.protocol.frames)]
+        gone = self.lost.get(cell.dataset.name, {})
+        kept = [position for position in range(len(corpus.samples)) if position not in gone]
+        network = self.network_of(cell.source.variant)
+        work = self.plan.vision_of(cell, network)
+        shelf = self._shelf(work.recipe)
+        items = [
+            work.inputs[corpus_key(cell.dataset, cell.source.protocol.frames)].items[position] for position in kept
+        ]
+        question = cell.source.variant.card.question
+        if question is not None and question.mode == "answer":
+            (asked,) = asks_of(cell.source, cell.dataset)
+            answers = shelf.texts([row_key(sample[0].key, asked) for sample in items])
+            classes = np.array(parse_all(answers, cell.dataset.classes), np.int64)
+            yield from _by_fold(cell, corpus, kept, Decision(None, classes), answers)
+            return
+        if network.facts.model == "dual-encoder":
+            scores = self._similarities(cell, network, shelf, items)
+        else:
+            scores = _joint_scores(cell, shelf, items)
+        yield from _by_fold(cell, corpus, kept, Decision(scores, decide(scores)))
+
+    def _shelf(self, recipe: Recipe) -> Shelf:
+        if recipe.key not in self._shelves:
+            self._shelves[recipe.key] = self.store.open(recipe)
+        return self._shelves[recipe.key]
+
+    def _similarities(self, cell: Cell, network: Network, shelf: Shelf, items: Sequence[tuple[Item, ...]]) -> Floats:
+        text_shelf = self._shelf(text_recipe(network))
+        texts = cell.source.texts(cell.dataset.classes)
+        rows = [text_shelf.rows([text_digest(text) for text in row]) for row in texts]
+        head = self.head_of(cell.source.variant, rows[0].shape[1])
+        head_name = "" if head is None or head.linear else cell.source.variant.key
+        key = (shelf.recipe.key, *corpus_key(cell.dataset, cell.source.protocol.frames), head_name)
+        if key not in self._pooled:
+            self._pooled[key] = _pool(shelf, items, head)
+        return logits(
+            self._pooled[key],
+            rows,
+            head,
+            combine=cell.source.combine,
+            similarity=network.facts.similarity,
+            scale=float(text_shelf.facts["logit_scale"]),
+        )
+
+
+def _pool(shelf: Shelf, items: Sequence[tuple[Item, ...]], head: Head | None) -> Floats:
+    parts = []
+    for start in range(0, len(items), CLIPS_PER_POOL):
+        chosen = items[start : start + CLIPS_PER_POOL]
+        rows = shelf.rows([item.key for sample in chosen for item in sample])
+        parts.append(pool(rows.reshape(len(chosen), -1, rows.shape[1]), head))
+    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+
+
+def _joint_scores(cell: Cell, shelf: Shelf, items: Sequence[tuple[Item, ...]]) -> Floats:
+    """Scores `[N, K]`: the mean over each class's texts, and over a sample's inputs where it has several."""
+    asks = cell.source.texts(cell.dataset.classes)
+    question = cell.source.variant.card.question
+    if question is not None:
+        asked = question.about(cell.dataset.classes)
+        asks = [[f"{asked}{PARTED}{text}" for text in row] for row in asks]
+    columns = []
+    for row in asks:
+        keys = [row_key(item.key, ask) for sample in items for item in sample for ask in row]
+        columns.append(shelf.rows(keys).reshape(len(items), -1).mean(axis=1, dtype=np.float64))
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _by_fold(
+    cell: Cell, corpus: Corpus, kept: Sequence[int], decision: Decision, answers: Sequence[str] | None = None
+) -> Iterator[FoldPredictions]:
+    positions = np.asarray(kept, dtype=np.int64)
+    for fold in corpus.folds:
+        rows = np.nonzero((positions >= fold.start) & (positions < fold.stop))[0].tolist()
+        samples = [corpus.samples[positions[row]] for row in rows]
+        yield FoldPredictions(
+            cell.key,
+            fold.name,
+            [sample.id for sample in samples],
+            np.array([sample.label for sample in samples], np.int16),
+            decision.classes[rows].astype(np.int16),
+            None if decision.scores is None else decision.scores[rows],
+            None if answers is None else [answers[row] for row in rows],
+        )
