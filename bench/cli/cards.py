@@ -115,6 +115,9 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     from bench.cards.variant import parse, resolve
     from bench.errors import UnknownName
 
+    paper, _, table = name.partition(":")
+    if paper in catalog.papers and table in catalog.papers[paper].tables:
+        return _facts(catalog.table(name)[1])
     base, axes = parse(name)
     if base in catalog.methods:
         card = catalog.methods[base]
@@ -124,9 +127,9 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     for shelf in (catalog.datasets, catalog.protocols):
         if name in shelf:
             return _facts(shelf[name])
-    tables = {table: paper.tables[table] for paper in catalog.papers.values() for table in paper.tables}
-    if name in tables or ":" in name:
-        return _facts(catalog.table(name)[1])
+    tables = catalog.paper().tables
+    if name in tables:
+        return _facts(tables[name])
     known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables)
     raise UnknownName("card", name, known)
 

@@ -1,0 +1,89 @@
+"""What a run leaves behind comes back as it was, or not at all."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench import records
+from bench.errors import BenchError
+from bench.records import CellKey, FoldPredictions, open_record
+
+
+def part(**changes: Any) -> FoldPredictions:
+    facts: dict[str, Any] = {
+        "cell": CellKey("m", "a=b", "P-3", "paper", "d", None),
+        "fold": "1",
+        "samples": ["x", "ÿ/é", ""],
+        "labels": np.array([0, 1, 2], np.int16),
+        "predictions": np.array([0, -1, 2], np.int16),
+        "scores": np.arange(9, dtype=np.float32).reshape(3, 3),
+    }
+    return FoldPredictions(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"scores": None, "answers": ["happy", "", "I ☺"]},
+        {"cell": CellKey("m", "", "P-1", "native", "d", 3)},
+        {"samples": [], "labels": np.empty(0, np.int16), "predictions": np.empty(0, np.int16), "scores": None},
+    ],
+)
+def test_predictions_come_back_as_they_were_written(tmp_path: Path, changes: Any) -> None:
+    written = part(**changes)
+    record = records.write(tmp_path / "run", {"datasets": {}}, [written])
+    read = list(open_record(record.path).predictions())
+    if not len(written.samples):
+        assert read == []
+        return
+    (found,) = read
+    assert (found.cell, found.fold, found.samples, found.answers) == (
+        written.cell,
+        written.fold,
+        written.samples,
+        written.answers,
+    )
+    assert np.array_equal(found.labels, written.labels) and np.array_equal(found.predictions, written.predictions)
+    assert (found.scores is None and written.scores is None) or np.array_equal(found.scores, written.scores)  # type: ignore[arg-type]
+
+
+def test_pandas_reads_the_predictions_file_too(tmp_path: Path) -> None:
+    import pandas as pd
+
+    record = records.write(tmp_path / "run", {"datasets": {}}, [part(), part(fold="2")])
+    frame = pd.read_parquet(record.path / "predictions.parquet")
+    assert list(frame["fold"]) == ["1"] * 3 + ["2"] * 3
+    assert list(frame["scores"][1]) == [3.0, 4.0, 5.0]
+
+
+def test_a_record_that_could_not_be_finished_is_not_there(tmp_path: Path) -> None:
+    def failing() -> Any:
+        yield part()
+        raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        records.write(tmp_path / "run", {"datasets": {}}, failing())
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_record_of_a_later_schema_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"schema": 99}))
+    with pytest.raises(BenchError, match="schema 99"):
+        open_record(tmp_path)
+
+
+def test_a_folder_that_is_no_record_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match=r"no manifest\.json"):
+        open_record(tmp_path)
+
+
+def test_names_of_runs_sort_by_age_and_never_collide(tmp_path: Path) -> None:
+    first = records.new_folder(tmp_path, "x")
+    first.mkdir()
+    assert records.new_folder(tmp_path, "x") != first
