@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
+from bench.cards.variant import check_axes, merged
 from bench.errors import BenchError, UnknownName
 
 ENTRY_POINTS = "bench.cards"
@@ -214,8 +215,6 @@ def _validate(raw: _Raw, methods: Mapping[str, _Raw]) -> AnyCard:
     card = SCHEMAS[raw.kind].model_validate({"name": raw.path.stem, **facts})
     card._path = raw.path
     if isinstance(card, MethodCard):
-        from bench.cards.variant import check_axes
-
         check_axes(card)
     return card
 
@@ -244,15 +243,6 @@ def _anchored(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     if not file.endswith(".py"):
         return facts
     return {**facts, "encoder": {**encoder, "adapter": f"{(folder / file).resolve()}:{name}"}}
-
-
-def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
-    """`top` laid over `base`, tables merged key by key, everything else replaced."""
-    result = dict(base)
-    for key, value in top.items():
-        below = result.get(key)
-        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
-    return result
 
 
 def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper]) -> None:

@@ -92,8 +92,6 @@ def check_axes(card: MethodCard) -> None:
 
 
 def _with_values(card: MethodCard, axes: Mapping[str, str]) -> MethodCard:
-    from bench.cards.catalog import merged
-
     facts: dict[str, Any] = card.model_dump()
     for axis, value in axes.items():
         own = {key: fact for key, fact in card.axes[axis][value].items() if key != "title"}
@@ -107,4 +105,13 @@ def _with_values(card: MethodCard, axes: Mapping[str, str]) -> MethodCard:
             f"axes {dict(axes)}: {where}: {item['msg']}", "correct the axis's facts in the card"
         ) from error
     result._path = card.path
+    return result
+
+
+def merged(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    """`top` laid over `base`, tables merged key by key, everything else replaced."""
+    result = dict(base)
+    for key, value in top.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
