@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from bench.data.protocol import FrameSampling, Pixels
 from bench.isolated.facts import EnvironmentFacts
@@ -183,10 +183,12 @@ class Layout(Facts):
     Attributes:
         reader: `package.module:function`; see `bench.data.readers`.
         needs: paths (globs) below the root, all of which exist where this layout is in use.
+        like: another layout of the card; its options hold here too, with this layout's own on top.
         options: passed to the reader as keywords.
     """
 
     name: str
+    like: str = ""
     reader: str
     needs: tuple[str, ...]
     options: dict[str, Any] = {}
@@ -248,6 +250,19 @@ class DatasetCard(Card):
     obtain: Obtain
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @field_validator("layouts")
+    @classmethod
+    def _with_likes(cls, layouts: tuple[Layout, ...]) -> tuple[Layout, ...]:
+        known: dict[str, Layout] = {}
+        for layout in layouts:
+            if layout.like and layout.like not in known:
+                raise ValueError(f"layout {layout.name!r} is like {layout.like!r}, which is no layout before it")
+            if layout.name in known:
+                raise ValueError(f"two layouts are called {layout.name!r}")
+            base = known[layout.like].options if layout.like else {}
+            known[layout.name] = layout.model_copy(update={"options": {**base, **layout.options}})
+        return tuple(known.values())
 
     @model_validator(mode="after")
     def _counts_fit(self) -> DatasetCard:
