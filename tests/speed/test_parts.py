@@ -1,0 +1,100 @@
+"""How fast each part is on its own: decode, transform, tower, store, metrics, table, start-up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.data.decode import picture
+from bench.data.protocol import Pixels
+from bench.data.samples import Blob
+from bench.data.transforms import prepare
+from bench.metrics.accuracy import confusion
+from bench.metrics.intervals import intervals
+from bench.store import Recipe, Store
+
+PAPER = Pixels()
+RECIPE = Recipe("frames", {"speed": 1})
+ROWS = 20_000
+
+
+def test_decode(course: Any, benchmark: Any) -> None:
+    blobs = [Blob(path) for path in course.pictures[:32]]
+    benchmark(lambda: [picture(blob) for blob in blobs])
+
+
+def test_transform(course: Any, benchmark: Any) -> None:
+    images = [picture(Blob(path)).resize((400, 400)) for path in course.pictures[:32]]
+    benchmark(lambda: [prepare(image, PAPER, 224) for image in images])
+
+
+def test_tower(course: Any, tmp_path: Path, benchmark: Any) -> None:
+    import torch
+
+    from bench.cards.variant import resolve
+    from bench.models.network import respond
+
+    bench = course.workbench(tmp_path / "store")
+    network = bench.network(resolve(bench.catalog.method("clip"), {"backbone": "B32"}))
+    model = network.load("cpu")
+    pixels = torch.rand(16, 1, 3, 224, 224)
+    benchmark.pedantic(lambda: respond(network, model, pixels, [""]), rounds=3, warmup_rounds=1)
+
+
+@pytest.fixture(scope="module")
+def rows() -> tuple[list[bytes], np.ndarray[Any, Any]]:
+    rng = np.random.default_rng(0)
+    return [rng.bytes(16) for _ in range(ROWS)], rng.normal(size=(ROWS, 512)).astype(np.float32)
+
+
+def test_store_write(tmp_path: Path, rows: Any, benchmark: Any) -> None:
+    numbers = iter(range(1_000_000))
+
+    def write() -> None:
+        with Store(tmp_path / str(next(numbers))).writing(RECIPE) as writer:
+            for start in range(0, ROWS, 64):
+                writer.add(rows[0][start : start + 64], rows[1][start : start + 64])
+
+    benchmark.pedantic(write, rounds=3)
+
+
+def test_store_read(tmp_path: Path, rows: Any, benchmark: Any) -> None:
+    with Store(tmp_path).writing(RECIPE) as writer:
+        writer.add(*rows)
+    benchmark(lambda: Store(tmp_path).open(RECIPE).rows(rows[0]))
+
+
+def test_confusion_and_intervals(benchmark: Any) -> None:
+    rng = np.random.default_rng(0)
+    labels, said = rng.integers(0, 8, 4000), rng.integers(0, 8, 4000)
+    benchmark(lambda: intervals([confusion(labels, said, 8)]))
+
+
+def test_printed_table_drawn(benchmark: Any) -> None:
+    from bench.cards.catalog import load
+    from bench.tables.latex import latex
+    from bench.tables.layout import layout_printed
+    from bench.tables.markdown import markdown
+    from bench.tables.printed import read_printed
+
+    card = load().table("A")[1]
+
+    def draw() -> None:
+        printed = read_printed(card)
+        assert printed is not None
+        grid = layout_printed(card, printed)
+        markdown(grid)
+        latex(grid)
+
+    benchmark(draw)
+
+
+def test_start_up(benchmark: Any) -> None:
+    command = [sys.executable, "-m", "bench.cli", "--help"]
+    benchmark.pedantic(lambda: subprocess.run(command, check=True, capture_output=True), rounds=5, warmup_rounds=1)
+    assert benchmark.stats.stats.median < 0.4
