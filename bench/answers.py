@@ -34,55 +34,14 @@ FORMS: tuple[str, ...] = (
     "disappointment disappointed disappointing disappointedly disappoints",
 )
 
-DENIALS = frozenset(["not", "no", "never", "without", "neither", "nor", "cannot", "non"])
-BETWEEN = frozenset(
-    [
-        "a",
-        "an",
-        "any",
-        "the",
-        "of",
-        "at",
-        "all",
-        "very",
-        "really",
-        "so",
-        "particularly",
-        "especially",
-        "in",
-        "to",
-        "be",
-        "being",
-        "look",
-        "looks",
-        "looking",
-        "seem",
-        "seems",
-        "seeming",
-        "appear",
-        "appears",
-        "appearing",
-        "feel",
-        "feels",
-        "feeling",
-        "show",
-        "shows",
-        "showing",
-        "express",
-        "expresses",
-        "expressing",
-        "display",
-        "displays",
-        "displaying",
-        "sign",
-        "signs",
-        "trace",
-        "traces",
-        "hint",
-        "expression",
-        "emotion",
-    ]
+# A word that denies what follows, and the words that may stand between the two.
+DENIALS = frozenset(("not", "no", "never", "without", "neither", "nor", "cannot", "non"))
+_FILLING = (
+    "a an any the of at all very really so particularly especially in to be being look looks looking seem seems seeming "
+    "appear appears appearing feel feels feeling show shows showing express expresses expressing display displays "
+    "displaying sign signs trace traces hint expression emotion"
 )
+BETWEEN = frozenset(_FILLING.split())
 
 _KNOWN = frozenset(form for line in FORMS for form in line.split())
 _PIECE = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[.,;:!?()\[\]\n]")
