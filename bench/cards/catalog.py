@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from bench.cards.claims_schema import Claim, ClaimsCard, RunsClaim, SizeClaim
+from bench.cards.figure_schema import FigureCard
 from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
 from bench.cards.variant import check_axes, merged
@@ -25,7 +27,7 @@ BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
 INHERITED = ("encoder", "question", "native", "axes", "default", "weights", "media")
 NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
 
-AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard
+AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard | ClaimsCard | FigureCard
 SCHEMAS: dict[str, type[AnyCard]] = {
     "method": MethodCard,
     "dataset": DatasetCard,
@@ -33,7 +35,11 @@ SCHEMAS: dict[str, type[AnyCard]] = {
     "protocol": ProtocolCard,
     "table": TableCard,
     "paper": PaperCard,
+    "claims": ClaimsCard,
+    "figure": FigureCard,
 }
+# A paper is admitted before its tables, and these before what is claimed of them.
+ORDER = {"table": 1, "figure": 1, "claims": 2}
 
 T = TypeVar("T")
 
@@ -48,10 +54,12 @@ class BrokenCard:
 
 @dataclass
 class Paper:
-    """A paper's card and its tables, by the name that `--table` takes."""
+    """A paper's card, its tables by the name that `--table` takes, what its text claims of them, and its figures."""
 
     card: PaperCard
     tables: dict[str, TableCard] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    figures: dict[str, FigureCard] = field(default_factory=dict)
 
 
 @dataclass
@@ -100,6 +108,12 @@ class Catalog:
         paper_name, _, table_name = ref.rpartition(":")
         paper = self.paper(paper_name)
         return paper, _named(f"table of {paper.card.name}", table_name, paper.tables)
+
+    def figure(self, ref: str) -> FigureCard:
+        """The figure that `bench figure REF` means: `3` of the default paper, or `NAME:3` of another."""
+        paper_name, _, figure_name = ref.rpartition(":")
+        paper = self.paper(paper_name)
+        return _named(f"figure of {paper.card.name}", figure_name, paper.figures)
 
 
 def _named(kind: str, name: str, cards: Mapping[str, T]) -> T:
@@ -200,7 +214,7 @@ def _toml_files(folder: Path) -> Iterator[Path]:
 def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
     methods = {raw.name: raw for raw in reversed(raws) if raw.kind == "method"}
     papers: dict[Path, Paper] = {}
-    for raw in sorted(raws, key=lambda raw: raw.kind == "table"):  # a paper before its tables
+    for raw in sorted(raws, key=lambda raw: ORDER.get(raw.kind, 0)):
         try:
             card = _validate(raw, methods)
             _keep(card, raw, catalog, papers)
@@ -246,13 +260,18 @@ def _anchored(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
 
 
 def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper]) -> None:
-    if isinstance(card, TableCard):
+    if isinstance(card, TableCard | ClaimsCard | FigureCard):
         paper = papers.get(raw.path.parent)
         if paper is None:
             raise BenchError(
-                "a table card lies beside its paper.toml, and there is none", "add one with kind = 'paper'"
+                f"a {raw.kind} card lies beside its paper.toml, and there is none", "add one with kind = 'paper'"
             )
-        _claim(paper.tables, card, raw, catalog)
+        if isinstance(card, TableCard):
+            _claim(paper.tables, card, raw, catalog)
+        elif isinstance(card, FigureCard):
+            _claim(paper.figures, card, raw, catalog)
+        else:
+            _state(paper, card, catalog)
         return
     shelves: dict[str, dict[str, Any]] = {
         "method": catalog.methods,
@@ -270,6 +289,30 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
     if isinstance(card, ProtocolCard) and card.name == "native":
         raise BenchError("'native' is what each method's own card prescribes", "give the protocol another name")
     _claim(shelves[raw.kind], card, raw, catalog)
+
+
+def _state(paper: Paper, card: ClaimsCard, catalog: Catalog) -> None:
+    """Take over a paper's claims, if all that they name is there."""
+    if paper.claims:
+        raise BenchError(f"the paper {paper.card.name!r} has a claims card already", "keep one of the two")
+    for claim in card.claims:
+        where = f"claim {claim.id!r}"
+        if isinstance(claim, SizeClaim):
+            catalog.dataset(claim.dataset)
+        elif isinstance(claim, RunsClaim):
+            for method in claim.methods:
+                if not any(row.method == method for table in paper.tables.values() for row in table.rows):
+                    raise BenchError(f"{where}: no table has a row of {method!r}", "name a method that fills a row")
+        else:
+            table = _named(f"table of {paper.card.name}", claim.table, paper.tables)
+            ids = [row.id for row in table.rows if row.shown]
+            for name in (*claim.rows, *getattr(claim, "than", ())):
+                if name not in ids:
+                    raise BenchError(f"{where}: {UnknownName(f'row of table {table.name}', name, ids)}")
+            for dataset in claim.datasets:
+                if dataset not in table.datasets:
+                    raise UnknownName(f"dataset of table {table.name}", dataset, table.datasets)
+    paper.claims = card.claims
 
 
 def _claim(shelf: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 
 from bench.data.protocol import FrameSampling, Pixels
 from bench.isolated.facts import EnvironmentFacts
+from bench.transfer.facts import HeadRecipe
 
 Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -100,11 +101,36 @@ class EncoderFacts(Facts):
     gmacs: float | None = Field(default=None, gt=0)
 
 
-class HeadFacts(Facts):
-    """A projection on both sides of a dual encoder: a file, or the recipe that trains one."""
+Side = Literal["projected", "encoder", "teacher"]
 
-    file: str
+
+class HeadFacts(Facts):
+    """A projection beside a dual encoder, and what stands on its two sides.
+
+    Attributes:
+        file: a published head; where it is empty, the head is trained.
+        key: the weight's name in that file.
+        recipe: how the head is trained.
+        image: the image side: the encoder `projected` by the head, the `encoder` alone, or the `teacher`'s pooled output
+            for the picture and the recipe's instruction.
+        text: the text side likewise; the `teacher` reads the prompt alone.
+    """
+
+    file: str = ""
     key: str = "mlp.weight"
+    recipe: HeadRecipe | None = None
+    image: Side = "projected"
+    text: Side = "projected"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> HeadFacts:
+        if not self.file and self.recipe is None:
+            raise ValueError("give a `file`, or the `recipe` that trains one")
+        if "teacher" in (self.image, self.text) and self.recipe is None:
+            raise ValueError("the teacher is named by a `recipe`, and there is none")
+        if (self.image == "encoder") != (self.text == "encoder"):
+            raise ValueError(f"image = {self.image!r} and text = {self.text!r} are embeddings of different spaces")
+        return self
 
 
 class Question(Facts):
@@ -148,6 +174,7 @@ class MethodCard(Card):
         question: what a generator is asked; other models have none.
         axes: axis -> value -> facts merged into this card when the variant has that value.
         default: axis -> value where the variant does not say; an axis without one must be given.
+        unnamed: axes that keys and titles leave out at their default value.
         weights: file name -> where it comes from.
     """
 
@@ -166,6 +193,7 @@ class MethodCard(Card):
     native: Native = Native()
     axes: dict[str, dict[str, dict[str, Any]]] = {}
     default: dict[str, str] = {}
+    unnamed: tuple[str, ...] = ()
     weights: dict[str, Weight] = {}
     unknowns: tuple[Unknown, ...] = ()
     notes: tuple[str, ...] = ()

@@ -27,6 +27,7 @@ class Row(Facts):
         method: with `variant`, `prompts`, `protocol`: what fills the row.
         minus: `(upper, lower)`: an arrow row, the difference of two rows.
         of: rows averaged (`statistic` mean) or spread (`variance`, population).
+        best_of: rows of which each dataset shows the one with the highest WAR: a choice made on the test set.
         mark: a sign printed behind the label; the table's `notes` explain it.
         rank: whether the row competes for bold and underline; a rule is drawn above it where `rule` is true.
         shown: false for a row that only others are computed from.
@@ -42,6 +43,7 @@ class Row(Facts):
     minus: tuple[str, str] | None = None
     of: tuple[str, ...] = ()
     statistic: Literal["mean", "variance"] = "mean"
+    best_of: tuple[str, ...] = ()
     mark: str = ""
     rank: bool = True
     rule: bool = False
@@ -50,12 +52,12 @@ class Row(Facts):
     @property
     def sources(self) -> tuple[str, ...]:
         """The rows this one is computed from; none where a method fills it."""
-        return (*(self.minus or ()), *self.of)
+        return (*(self.minus or ()), *self.of, *self.best_of)
 
     @model_validator(mode="after")
     def _one_source(self) -> Row:
-        if sum(map(bool, (self.method, self.minus, self.of))) != 1:
-            raise ValueError(f"row {self.id!r}: give one of `method`, `minus` and `of`")
+        if sum(map(bool, (self.method, self.minus, self.of, self.best_of))) != 1:
+            raise ValueError(f"row {self.id!r}: give one of `method`, `minus`, `of` and `best_of`")
         return self
 
 

@@ -18,7 +18,7 @@ class Variant:
 
     Attributes:
         method: the card's name.
-        axes: axis -> value, in the card's order.
+        axes: axis -> value, in the card's order, without the defaults that go `unnamed`.
         card: the facts that hold for this variant.
         title: the method's title with the values' titles behind it.
     """
@@ -67,9 +67,10 @@ def resolve(card: MethodCard, chosen: Mapping[str, str]) -> Variant:
         if value not in values:
             raise UnknownName(f"{axis} of {card.name}", value, values)
         axes[axis] = value
-    titles = [str(card.axes[axis][value].get("title", value)) for axis, value in axes.items()]
+    named = {axis: value for axis, value in axes.items() if axis not in card.unnamed or value != card.default[axis]}
+    titles = [str(card.axes[axis][value].get("title", value)) for axis, value in named.items()]
     title = f"{card.label} ({', '.join(titles)})" if titles else card.label
-    return Variant(card.name, axes, _with_values(card, axes), title)
+    return Variant(card.name, named, _with_values(card, axes), title)
 
 
 def all_variants(card: MethodCard, chosen: Mapping[str, str]) -> list[Variant]:
@@ -86,6 +87,9 @@ def check_axes(card: MethodCard) -> None:
     for axis, value in card.default.items():
         if value not in card.axes.get(axis, {}):
             raise BenchError(f"default.{axis} = {value!r} is not a value of that axis", "name one of the axis's values")
+    for axis in card.unnamed:
+        if axis not in card.default:
+            raise BenchError(f"unnamed: {axis!r} has no default value", "state one under [default], or leave it out")
     for axis, values in card.axes.items():
         for value in values:
             _with_values(card, {axis: value})

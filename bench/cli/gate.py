@@ -39,14 +39,39 @@ def verify(*, record: Path, as_json: bool, cards: tuple[Path, ...]) -> int:
 
 
 @click.command()
-@click.argument("before", type=RECORD)
-@click.argument("after", type=RECORD)
+@click.argument("before", metavar="RECORD", type=RECORD)
+@click.argument("after", metavar="[RECORD]", type=RECORD, required=False)
+@click.option("--rows", nargs=2, metavar="ROW ROW", help="Two rows of one record instead: first against second.")
+@click.option("--table", "ref", metavar="[PAPER:]N", default="", help="The table that the rows are of.")
+@options.cards
 @click.option(
     "--flips", type=click.IntRange(0), default=SHOWN_FLIPS, show_default=True, help="Flipped samples listed a cell."
 )
 @options.as_json
-def compare(*, before: Path, after: Path, flips: int, as_json: bool) -> int:
-    """What moved between two records (or snapshots), by how much, which samples flipped, and whether it is inside noise."""
+def compare(
+    *,
+    before: Path,
+    after: Path | None,
+    rows: tuple[str, str] | None,
+    ref: str,
+    cards: tuple[Path, ...],
+    flips: int,
+    as_json: bool,
+) -> int:
+    """What moved between two records (or snapshots), by how much, which samples flipped, and whether it is inside noise.
+
+    With --rows: whether one row of a record is better than another, sample by sample: the difference on every dataset with
+    its 95 % interval, and p-values of paired tests, corrected after Holm for all columns and both metrics.
+    """
+    if rows is not None:
+        from bench.cli.rows import compare_two
+
+        if after is not None:
+            raise click.UsageError("--rows compares two rows of one record; name one record")
+        click.echo(compare_two(before, rows, ref, cards, as_json=as_json))
+        return 0
+    if after is None:
+        raise click.UsageError("name two records, or one with --rows ROW ROW")
     from bench.gate.compare import as_facts
     from bench.gate.compare import compare as compare_snapshots
     from bench.gate.snapshot import read

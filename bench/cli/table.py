@@ -23,6 +23,7 @@ DETAILS = ("std", "interval", "paper", "difference")
 @click.option("--run", "run_folder", type=options.FOLDER, help="A record; the newest one by default.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="terminal", show_default=True)
 @click.option("--show", "details", type=click.Choice(DETAILS), multiple=True, help="A line more under each row.")
+@click.option("--significance", is_flag=True, help="Bold only what is better than the next beyond chance.")
 @click.option("--printed", is_flag=True, help="The paper's own table, without any record.")
 @click.option("--to", type=click.Path(path_type=Path), help="Write to a file.")
 @options.cards
@@ -32,6 +33,7 @@ def table(
     run_folder: Path | None,
     form: str,
     details: tuple[str, ...],
+    significance: bool,
     printed: bool,
     to: Path | None,
     cards: tuple[Path, ...],
@@ -45,7 +47,8 @@ def table(
         grids = [_printed_grid(ref, catalog)]
     else:
         record = open_record(run_folder or latest(Path("results/runs")))
-        grids = grids_of(record, catalog, [ref] if ref else list(record.manifest["tables"]), details)
+        refs = [ref] if ref else list(record.manifest["tables"])
+        grids = grids_of(record, catalog, refs, details, significance=significance)
     text = "\n".join(draw(grid, form) for grid in grids)
     if to is not None:
         to.write_text(text, encoding="utf-8")

@@ -11,6 +11,7 @@ import numpy as np
 from bench.errors import BenchError
 from bench.gate.snapshot import Snapshot
 from bench.metrics.accuracy import Ints, Scores, confusion, score_fold, summarise
+from bench.metrics.paired import mcnemar
 from bench.records import CellKey
 
 
@@ -134,15 +135,6 @@ def _cell(key: CellKey, before: Snapshot, after: Snapshot) -> CellChange | None:
     count = sum(len(row) for row in new.values())
     p_value = mcnemar(lost, gained) if same_samples else None
     return CellChange(key, scores_of(before, key), scores_of(after, key), tuple(flipped), count, p_value, equal)
-
-
-def mcnemar(lost: int, gained: int) -> float:
-    """Two-sided exact p-value that `lost` and `gained` of the samples that changed sides are a fair coin's throws."""
-    if lost + gained == 0:
-        return 1.0
-    from scipy.stats import binomtest
-
-    return float(binomtest(lost, lost + gained).pvalue)
 
 
 def allowed(change: CellChange, flips: float) -> bool:

@@ -16,7 +16,7 @@ Values = Mapping[str, Mapping[str, Scores]]
 
 
 def complete(table: TableCard, values: Values) -> dict[str, dict[str, Scores]]:
-    """Add the rows that are computed from others: differences, means and population variances.
+    """Add the rows that are computed from others: differences, means, population variances and the best of several.
 
     A computed number needs all of its rows; where one of them has none, it is left out.
 
@@ -54,7 +54,7 @@ def emphasis(table: TableCard, texts: Mapping[tuple[str, str, str], str]) -> dic
     if table.best == "none":
         return {}
     marks: dict[tuple[str, str, str], Emphasis] = {}
-    for block in _blocks(table):
+    for block in blocks(table):
         for dataset in table.datasets:
             for metric in table.metrics:
                 keys = [(row.id, dataset, metric) for row in block if row.rank]
@@ -66,19 +66,22 @@ def emphasis(table: TableCard, texts: Mapping[tuple[str, str, str], str]) -> dic
     return marks
 
 
-def _blocks(table: TableCard) -> list[list[Row]]:
+def blocks(table: TableCard) -> list[list[Row]]:
+    """The rows that are shown, by what competes for bold: all of them, or those under one section heading."""
     shown = [row for row in table.rows if row.shown]
     if table.best == "table":
         return [shown]
-    blocks: list[list[Row]] = [[]]
+    found: list[list[Row]] = [[]]
     for row in shown:
         if row.section:
-            blocks.append([])
-        blocks[-1].append(row)
-    return blocks
+            found.append([])
+        found[-1].append(row)
+    return found
 
 
 def _computed(row: Row, parts: Sequence[Scores]) -> Scores:
+    if row.best_of:
+        return max(parts, key=lambda part: part.war)
     if row.minus:
         upper, lower = parts
         return Scores(upper.uar - lower.uar, upper.war - lower.war)

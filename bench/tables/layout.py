@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, get_args
 
 from bench.cards.table_schema import Row, TableCard
@@ -24,6 +24,7 @@ def layout(
     printed: Printed | None = None,
     details: Sequence[Detail] = (),
     remarks: Remarks = NO_REMARKS,
+    unproved: Collection[tuple[str, str, str]] = (),
 ) -> Grid:
     """Lay out a table with our numbers.
 
@@ -37,6 +38,7 @@ def layout(
         details: lines beneath a row, as far as there are numbers for them: the deviation over seeds, the interval from
             the test set's size, the paper's number, ours minus the paper's.
         remarks: signs, notes and sentences of the run.
+        unproved: (row id, dataset, metric) of numbers that are not bold though they are the best.
 
     Raises:
         BenchError: a row or dataset is none of the table's, a number is not finite, a detail is unknown or needs printed
@@ -56,7 +58,7 @@ def layout(
         for dataset, scores in ours[row.id].items()
         for metric in table.metrics
     }
-    marks = emphasis(table, texts)
+    marks = {key: mark for key, mark in emphasis(table, texts).items() if mark != "bold" or key not in unproved}
 
     def piece(row: str, dataset: str, metric: str) -> Piece:
         key = (row, dataset, metric)
@@ -73,19 +75,22 @@ def layout(
 def layout_printed(table: TableCard, printed: Printed, *, titles: Mapping[str, str] | None = None) -> Grid:
     """Lay out a table as the paper prints it: its digits, its bold and underlined numbers, its arrow rows.
 
+    Rows that the card adds to the paper's are left out.
+
     Args:
         table: the card.
         printed: the paper's numbers.
         titles: dataset -> column heading; the dataset's name by default.
     """
     sheets = {}
-    for row in table.rows:
+    rows = tuple(row for row in table.rows if row.id in printed.rows)
+    for row in rows:
         pieces = {
             dataset: tuple(_as_printed(numbers.get(metric)) for metric in table.metrics)
             for dataset, numbers in printed.rows.get(row.id, {}).items()
         }
         sheets[row.id] = [Sheet("value", pieces)]
-    return place(table, sheets, titles or {}, NO_REMARKS)
+    return place(table.model_copy(update={"rows": rows}), sheets, titles or {}, NO_REMARKS)
 
 
 def _as_printed(number: PrintedNumber | None) -> Piece:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ from bench.cards.table_schema import TableCard
 from bench.cells import Choices, sources
 from bench.records import Record
 from bench.results import Matrices, RowKey, matrices_of, metrics_csv, remarks_of, values_of
+from bench.tables.compute import complete
 from bench.tables.grid import Grid
 from bench.tables.latex import latex
 from bench.tables.layout import layout
 from bench.tables.markdown import markdown
 from bench.tables.printed import read_printed
+from bench.tables.significance import unproved_leads
 
 
 def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
@@ -38,16 +41,29 @@ def write_files(record: Record, catalog: Catalog) -> list[Path]:
     return paths
 
 
-def grids_of(record: Record, catalog: Catalog, refs: Sequence[str], details: Sequence[str] = ()) -> list[Grid]:
-    """Tables of a record, laid out; numbers come from its predictions on disk."""
+def grids_of(
+    record: Record, catalog: Catalog, refs: Sequence[str], details: Sequence[str] = (), *, significance: bool = False
+) -> list[Grid]:
+    """Tables of a record, laid out; numbers come from its predictions on disk.
+
+    With `significance` only those numbers are bold that are better than the next beyond chance.
+    """
     matrices = matrices_of(record)
-    return [_grid(record, matrices, catalog, ref, details) for ref in refs]
+    return [_grid(record, matrices, catalog, ref, details, significance) for ref in refs]
 
 
-def _grid(record: Record, matrices: Matrices, catalog: Catalog, ref: str, details: Sequence[Any]) -> Grid:
+def _grid(
+    record: Record,
+    matrices: Matrices,
+    catalog: Catalog,
+    ref: str,
+    details: Sequence[Any],
+    significance: bool = False,
+) -> Grid:
     card, rows = table_of(record, catalog, ref)
     values = values_of(rows, card.datasets, matrices, interval="interval" in details)
-    remarks = remarks_of(record.manifest["marks"], rows, values)
+    shown = {row.id: rows[row.id] for row in card.rows if row.shown and row.id in rows}
+    remarks = remarks_of(record.manifest["marks"], shown, values, card.notes)
     titles = {name: dataset.label for name, dataset in catalog.datasets.items()}
     titles |= {name: facts["title"] for name, facts in record.manifest["datasets"].items()}
     printed = None
@@ -56,7 +72,11 @@ def _grid(record: Record, matrices: Matrices, catalog: Catalog, ref: str, detail
         printed = read_printed(catalog.table(ref)[1])
     if printed is None:
         details = [detail for detail in details if detail not in ("paper", "difference")]
-    return layout(card, values, titles=titles, printed=printed, details=details, remarks=remarks)
+    unproved: frozenset[tuple[str, str, str]] = frozenset()
+    if significance and card.best != "none":
+        unproved, rule = unproved_leads(card, rows, complete(card, values), record)
+        remarks = replace(remarks, lines=[*remarks.lines, rule])
+    return layout(card, values, titles=titles, printed=printed, details=details, remarks=remarks, unproved=unproved)
 
 
 def table_of(record: Record, catalog: Catalog, ref: str) -> tuple[TableCard, dict[str, RowKey]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.gate.compare import allowed, compare, mcnemar
+from bench.gate.compare import allowed, compare
 from bench.gate.snapshot import read
 from bench.records import open_record
 
@@ -114,12 +114,6 @@ def test_verify_needs_no_torch(world: Any, golden: Path) -> None:
 
     code = f"import sys; sys.modules['torch'] = None; from bench.cli import main; main(['verify', {str(world.records()[-1])!r}])"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_mcnemars_test_is_that_of_the_binomial() -> None:
-    assert mcnemar(0, 0) == 1.0
-    assert mcnemar(5, 5) == 1.0
-    assert mcnemar(0, 6) == pytest.approx(2 * 0.5**6)
 
 
 def test_many_flips_in_one_direction_are_more_than_noise(world: Any, golden: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 from test_renderers import grid
 
 from bench.cards.catalog import load
+from bench.metrics.accuracy import Scores
 from bench.tables.latex import document
-from bench.tables.layout import layout_printed
+from bench.tables.layout import layout, layout_printed
 from bench.tables.printed import read_printed
 
 TABLES = load().papers["exp-clip"].tables
@@ -36,6 +37,16 @@ def test_all_tables_of_the_paper_compile_and_fit_the_page(tmp_path: Path) -> Non
 
     assert "Overfull" not in log
     assert "Float too large" not in log
+
+
+@needs_tex
+def test_table_1_fits_the_page_with_the_rows_that_are_ours_alone(tmp_path: Path) -> None:
+    table = TABLES["1"]
+    values = {row.id: dict.fromkeys(table.datasets, Scores(12.34, 56.78)) for row in table.rows if row.method}
+
+    log = compiled(document(layout(table, values)), tmp_path)
+
+    assert "Overfull" not in log
 
 
 @needs_tex

@@ -84,6 +84,25 @@ def test_a_mean_of_which_one_row_is_missing_is_a_dash() -> None:
     assert texts(layout(card(*rows), {"x": {"a": Scores(1, 1)}}), "mean") == ["-", "-", "-"]
 
 
+def test_the_best_of_several_rows_is_chosen_by_war_a_dataset_at_a_time_and_brings_its_own_uar() -> None:
+    rows = [
+        *(method(name, shown=False, rank=False) for name in "xy"),
+        method("z"),
+        {"id": "best", "cells": ["Best"], "best_of": ["x", "y", "z"], "rank": False},
+    ]
+    values = {
+        "x": {"a": Scores(90, 10), "b": Scores(1, 30)},
+        "y": {"a": Scores(20, 40), "b": Scores(2, 20), "c": Scores(5, 5)},
+        "z": {"a": Scores(50, 30), "b": Scores(3, 10), "c": Scores(4, 4)},
+    }
+
+    grid = layout(card(*rows), values)
+
+    assert [line.row for line in grid.body] == ["z", "best"]
+    assert texts(grid, "best") == ["20.00/40.00", "1.00/30.00", "-"]
+    assert emphases(grid, "best") == ["-+-", "-+-", "-"]
+
+
 def test_best_is_bold_and_second_underlined_a_column_and_metric_at_a_time() -> None:
     values = {"x": {"a": Scores(3, 1)}, "y": {"a": Scores(2, 2), "b": Scores(1, 1)}, "z": {"a": Scores(1, 3)}}
 
@@ -244,7 +263,7 @@ def test_what_does_not_fit_the_table_is_an_error_and_not_left_out() -> None:
     ("rows", "facts", "expected"),
     [
         ([method("x"), method("x")], {}, "row id 'x' is used twice"),
-        ([{"id": "x", "cells": ["x"]}], {}, "row 'x': give one of `method`, `minus` and `of`"),
+        ([{"id": "x", "cells": ["x"]}], {}, "row 'x': give one of `method`, `minus`, `of` and `best_of`"),
         ([method("x", of=["x"])], {}, "row 'x': give one of"),
         ([{"id": "m", "cells": ["m"], "of": ["x"]}], {}, r"row 'm' refers to \['x'\], which are no rows"),
         (

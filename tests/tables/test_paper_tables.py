@@ -54,7 +54,7 @@ def test_not_one_of_the_780_printed_pairs_is_lost_or_changed() -> None:
 def test_the_csv_shows_a_reader_the_same_labels_as_the_table(name: str) -> None:
     table = TABLES[name]
     lines = [line.split(",") for line in (table.path.parent / table.printed).read_text().splitlines()[1:]]
-    rows = [row for row in table.rows if row.shown]
+    rows = [row for row in table.rows if row.shown and not row.best_of]
 
     assert [line[0] for line in lines] == [row.id for row in rows]
     for line, row in zip(lines, rows, strict=True):
@@ -67,13 +67,29 @@ def test_the_csv_shows_a_reader_the_same_labels_as_the_table(name: str) -> None:
 def test_our_rule_for_bold_and_underline_gives_the_papers_own_marks(name: str) -> None:
     ours = layout(TABLES[name], printed_as_ours(name))
     theirs = layout_printed(TABLES[name], printed(name))
+    compared = [row for row in printed(name).rows if not row.endswith("gain")]
 
     def marks(grid: object) -> list[list[str]]:
-        lines = [line for line in grid.body if line.row and not line.row.endswith("gain")]  # type: ignore[attr-defined]
+        lines = [line for line in grid.body if line.row in compared]  # type: ignore[attr-defined]
         return [[piece.emphasis for cell in line.cells if cell for piece in cell.pieces] for line in lines]
 
     assert marks(ours) == marks(theirs)
     assert any("bold" in line for line in marks(theirs))
+
+
+def test_table_1_adds_the_best_of_three_prompt_sets_to_the_papers_rows_and_shows_it_as_chosen() -> None:
+    table = TABLES["1"]
+    ours = {line.row for line in layout(table, {}).body}
+    theirs = {line.row for line in layout_printed(table, printed("1")).body}
+    added = [row for row in table.rows if row.best_of]
+    by_id = {row.id: row for row in table.rows}
+
+    assert ours - theirs == {row.id for row in added} and len(added) == 5
+    for row in added:
+        chosen = [by_id[name] for name in row.best_of]
+        assert [source.prompts for source in chosen] == ["P-1", "P-2", "P-3"]
+        assert len({source.method for source in chosen}) == 1
+        assert not row.rank and "test set" in table.notes[row.mark]
 
 
 def test_the_arrow_rows_of_table_2_follow_from_its_numbers_but_for_the_one_cell_that_table_a_contradicts() -> None:

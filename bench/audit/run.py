@@ -1,0 +1,42 @@
+"""All families of tests, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bench.audit.arithmetic import computed, contradictions
+from bench.audit.claims import claims
+from bench.audit.degenerate import degenerate
+from bench.audit.exhibit import Exhibit
+from bench.audit.feasibility import feasibility
+from bench.audit.findings import Audit, Outcome, gathered
+from bench.audit.integrality import integrality
+from bench.audit.marks import marks
+from bench.audit.noise import noise
+from bench.errors import UnknownName
+
+FAMILIES: tuple[Callable[[Exhibit], Outcome], ...] = (
+    contradictions,
+    computed,
+    claims,
+    marks,
+    integrality,
+    feasibility,
+    degenerate,
+    noise,
+)
+
+
+def audit(exhibit: Exhibit, table: str = "") -> Audit:
+    """Audit an exhibit.
+
+    Args:
+        exhibit: all tables, since they are held against one another.
+        table: of one table only are findings given; empty for all.
+
+    Raises:
+        UnknownName: the exhibit has no such table.
+    """
+    if table and table not in exhibit.tables:
+        raise UnknownName("table with printed numbers", table, exhibit.tables)
+    return gathered(exhibit.subject, [family(exhibit) for family in FAMILIES], table)
