@@ -117,19 +117,20 @@ def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) ->
 def chosen_table(table: TableCard, catalog: Catalog, choices: Choices) -> TableCard:
     """The table with the rows and columns that the user asked for.
 
-    Rows that are computed from rows which are gone go too. `+NAME` adds a row for each variant of NAME at the end.
+    Rows that are computed from rows which are gone go too, and so does the best of several prompt sets where the user
+    names the one to use. `+NAME` adds a row for each variant of NAME at the end.
 
     Raises:
         UnknownName: a method or dataset that no card has.
         BenchError: a choice that leaves no row or no column.
     """
-    rows = list(table.rows)
+    rows = candidates = [row for row in table.rows if not (row.best_of and choices.prompts)]
     kept = [ref for ref in choices.methods if not ref.startswith("+")]
     if kept:
         wanted = [(catalog.method(name).name, axes) for name, axes in map(parse, kept)]
         rows = [row for row in rows if row.method and any(_matches(row, name, axes) for name, axes in wanted)]
         ids = {row.id for row in rows}
-        rows = [row for row in table.rows if row.id in ids or (_inputs(row) and _inputs(row) <= ids)]
+        rows = [row for row in candidates if row.id in ids or (row.sources and ids.issuperset(row.sources))]
         if not rows:
             raise BenchError(f"table {table.name} has no row of {', '.join(kept)}", f"write +{kept[0]} to add one")
     for ref in choices.methods:
@@ -177,10 +178,6 @@ def added_rows(ref: str, catalog: Catalog, stubs: int, prompts: Sequence[str] = 
 
 def _matches(row: Row, name: str, axes: Mapping[str, str]) -> bool:
     return row.method == name and all(row.variant.get(axis) == value for axis, value in axes.items())
-
-
-def _inputs(row: Row) -> set[str]:
-    return {*(row.minus or ()), *row.of}
 
 
 def _with(table: TableCard, **changes: object) -> TableCard:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,9 +64,20 @@ def values_of(
 
 
 def remarks_of(
-    marks: Sequence[Mapping[str, str]], rows: Mapping[str, RowKey], values: Mapping[str, Mapping[str, Any]]
+    marks: Sequence[Mapping[str, str]],
+    rows: Mapping[str, RowKey],
+    values: Mapping[str, Mapping[str, Any]],
+    taken: Collection[str] = (),
 ) -> Remarks:
-    """What the run's marks say about a table: a sign on the cells they speak of, or a line under the table."""
+    """What the run's marks say about a table: a sign on the cells they speak of, or a line under the table.
+
+    Args:
+        marks: the run's.
+        rows: the rows that are shown.
+        values: row id -> dataset -> scores.
+        taken: signs that the table's card uses itself.
+    """
+    free = [sign for sign in SIGNS if sign not in taken]
     lines = [mark["note"] for mark in marks if not mark["dataset"]]
     by_cell: dict[tuple[str, str], list[str]] = {}
     for mark in marks:
@@ -76,7 +87,7 @@ def remarks_of(
     signs: dict[str, str] = {}
     for notes in by_cell.values():
         number = len(signs)
-        signs.setdefault("; ".join(notes), SIGNS[number] if number < len(SIGNS) else str(number))
+        signs.setdefault("; ".join(notes), free[number] if number < len(free) else str(number))
     placed = {cell: signs["; ".join(notes)] for cell, notes in by_cell.items()}
     return Remarks(placed, {sign: note for note, sign in signs.items()}, lines)
 

@@ -17,7 +17,7 @@ from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine import Lost, Machine, fill, pixel_hashes, unreadable
 from bench.errors import BenchError, DataError
-from bench.plan import Plan
+from bench.plan import Plan, vision_recipe
 from bench.records import Record
 from bench.scoring import Scorer
 from bench.workbench import Workbench
@@ -95,7 +95,7 @@ def run(
         "dtype": bench.dtype,
         **records.environment(),
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
-        "networks": network_facts(plan),
+        "networks": network_facts(plan, bench),
         "methods": method_facts(plan, bench),
         "prompts": prompt_facts(plan),
         "pixels": pixel_hashes(plan, machine),
@@ -221,18 +221,23 @@ def dataset_facts(corpus: Corpus, lost: Lost) -> dict[str, Any]:
     }
 
 
-def network_facts(plan: Plan) -> list[dict[str, Any]]:
-    """What every network was, and the pixels that it saw."""
+def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
+    """What every network was, which variants it served under which protocol, and the pixels that it saw."""
+    served: dict[str, set[tuple[str, str]]] = {}
+    for source in (cell.source for cell in plan.cells):
+        key = vision_recipe(bench.network(source.variant), source).key
+        served.setdefault(key, set()).add((str(source.variant), source.protocol.name))
     return [
         {
             "method": work.network.method,
+            "serves": [{"variant": variant, "protocol": protocol} for variant, protocol in sorted(served[key])],
             **work.network.identity,
             "protocol": work.protocol.model_dump(mode="json"),
             "size": work.network.facts.size,
             "files": {role: str(path) for role, path in work.network.weights.items()},
             "shelf": f"{work.recipe.step}/{work.recipe.key}",
         }
-        for work in plan.vision.values()
+        for key, work in plan.vision.items()
     ]
 
 

@@ -34,11 +34,14 @@ count = 16
 
 ADAPTER = '''"""{name}: an adapter to start from. `bench.models.base` explains the contract."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Adapter:
@@ -47,17 +50,22 @@ class Adapter:
     logit_scale = 100.0
 
     def __init__(self, weights: Mapping[str, Path], device: str, dtype: str) -> None:
+        import torch  # here and not above, so that listing and planning stay quick
+
         generator = torch.Generator().manual_seed(0)
         self.projection = torch.randn(3 * 8 * 8, 64, generator=generator).to(device)
         self.letters = torch.randn(256, 64, generator=generator).to(device)
 
     def encode_images(self, pixels: Tensor) -> Tensor:
         """Pictures [B, 3, H, W] to [B, D]."""
-        small = torch.nn.functional.adaptive_avg_pool2d(pixels, 8)
-        return small.flatten(1) @ self.projection
+        from torch.nn.functional import adaptive_avg_pool2d
+
+        return adaptive_avg_pool2d(pixels, 8).flatten(1) @ self.projection
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """Texts to [M, D], in the same space."""
+        import torch
+
         return torch.stack([self.letters[list(text.encode())].mean(0) for text in texts])
 '''
 
@@ -81,6 +89,7 @@ def new(*, name: str, to: Path | None) -> int:
     (folder / f"{name}.toml").write_text(CARD.format(name=name), encoding="utf-8")
     (folder / "adapter.py").write_text(ADAPTER.format(name=name), encoding="utf-8")
     click.echo(
-        f"{folder}/{name}.toml and {folder}/adapter.py\nnow: bench run --table 2 --mini --methods +{name} --cards {folder}"
+        f"{folder}/{name}.toml and {folder}/adapter.py\nnow: bench check-plugin {name} --cards {folder}"
+        f"\nand: bench run --table 2 --mini --methods +{name} --cards {folder}"
     )
     return 0

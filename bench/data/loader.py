@@ -6,8 +6,9 @@ Decoding and resizing release the interpreter lock, so threads scale; memory is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from bench.data.transforms import prepare
 from bench.errors import DataError
 
 STILLS_PER_TASK = 8
+BATCH_BYTES = 256 * 2**20
 
 Array = npt.NDArray[Any]
 
@@ -48,49 +50,73 @@ class Batch(NamedTuple):
 
 
 def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int) -> Iterator[Batch]:
-    """Decode and prepare items in their order.
+    """Decode and prepare items, those with few frames first and otherwise in the order given.
+
+    A batch holds items of one length. Once the generator is closed no thread goes on decoding.
 
     Args:
-        items: all with the same number of frames.
+        items: pictures and clips, each with one frame or more.
         pixels: the input protocol.
         size: side of the square output.
         workers: decoding threads.
-        batch: items a batch; the last may be smaller.
+        batch: items a batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
     """
+    frame_bytes = 3 * size * size * (4 if pixels.stage == "tensor" else 1)
     keys: list[bytes] = []
     ready: list[Array] = []
     failures: list[Failure] = []
-    for item, outcome in _outcomes(items, pixels, size, workers=workers, ahead=2 * batch):
-        if isinstance(outcome, str):
-            failures.append(Failure(item.key, outcome))
-            continue
-        keys.append(item.key)
-        ready.append(outcome)
-        if len(ready) == batch:
-            yield Batch(keys, np.stack(ready), failures)
-            keys, ready, failures = [], [], []
-    if ready or failures:
+
+    def batched() -> Batch:
         empty = np.empty((0, 1, 3, size, size), np.uint8)
-        yield Batch(keys, np.stack(ready) if ready else empty, failures)
+        return Batch(keys, np.stack(ready) if ready else empty, failures)
+
+    ordered = sorted(items, key=lambda item: len(item.frames))
+    with closing(_outcomes(ordered, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:
+        for item, outcome in found:
+            if isinstance(outcome, str):
+                failures.append(Failure(item.key, outcome))
+                continue
+            if ready and len(outcome) != len(ready[0]):
+                yield batched()
+                keys, ready, failures = [], [], []
+            keys.append(item.key)
+            ready.append(outcome)
+            if len(ready) == _fitting(batch, len(outcome), frame_bytes):
+                yield batched()
+                keys, ready, failures = [], [], []
+    if ready or failures:
+        yield batched()
+
+
+def _fitting(batch: int, frames: int, frame_bytes: int) -> int:
+    """How many items of that many frames make a batch."""
+    return max(1, min(batch, BATCH_BYTES // (frames * frame_bytes)))
 
 
 Outcome = Array | str
 
 
 def _outcomes(
-    items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, ahead: int
-) -> Iterator[tuple[Item, Outcome]]:
-    """Each item with its pixels `[T, 3, S, S]`, or with the reason why there are none."""
+    items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, ahead: int, frame_bytes: int
+) -> Generator[tuple[Item, Outcome], None, None]:
+    """Each item with its pixels `[T, 3, S, S]`, or with the reason why there are none.
+
+    Decoding runs ahead of whoever takes them by `ahead` items, or by two batches' bytes where that is less.
+    """
     window: deque[tuple[Sequence[Item], Future[list[Outcome]]]] = deque()
-    waiting = 0
+    waiting = waiting_frames = 0
     with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
         try:
             for task in _tasks(items):
                 window.append((task, pool.submit(_decode, task, pixels, size)))
                 waiting += len(task)
-                while waiting > ahead + len(task):
+                waiting_frames += _frames(task)
+                while waiting > ahead + len(task) or (
+                    len(window) > 1 and waiting_frames * frame_bytes > 2 * BATCH_BYTES
+                ):
                     done, future = window.popleft()
                     waiting -= len(done)
+                    waiting_frames -= _frames(done)
                     yield from zip(done, future.result(), strict=True)
             while window:
                 done, future = window.popleft()
@@ -98,6 +124,10 @@ def _outcomes(
         finally:
             for _, future in window:
                 future.cancel()
+
+
+def _frames(task: Sequence[Item]) -> int:
+    return sum(len(item.frames) for item in task)
 
 
 def _tasks(items: Sequence[Item]) -> Iterator[list[Item]]:
