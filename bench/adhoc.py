@@ -17,7 +17,7 @@ from bench.models.network import encode_texts
 from bench.prompts import texts as prompt_texts
 from bench.transfer.heads import Floats, Head
 from bench.workbench import Workbench
-from bench.zeroshot import logits, pool
+from bench.zeroshot import logits, pool, softmax
 
 VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
 
@@ -91,6 +91,5 @@ def probabilities(
         combine=source.combine,
         similarity=network.facts.similarity,
         scale=float(model.logit_scale),
-    ).astype(np.float64)
-    raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float32)
+    )
+    return np.asarray(softmax(scores), np.float32)

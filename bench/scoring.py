@@ -87,7 +87,7 @@ class Scorer:
         head_name = "" if head is None or head.linear else cell.source.variant.key
         key = (shelf.recipe.key, *corpus_key(cell.dataset, cell.source.protocol.frames), head_name)
         if key not in self._pooled:
-            self._pooled[key] = _pool(shelf, items, head)
+            self._pooled[key] = pooled(shelf, items, head)
         return logits(
             self._pooled[key],
             rows,
@@ -98,7 +98,8 @@ class Scorer:
         )
 
 
-def _pool(shelf: Shelf, items: Sequence[tuple[Item, ...]], head: Head | None) -> Floats:
+def pooled(shelf: Shelf, items: Sequence[tuple[Item, ...]], head: Head | None) -> Floats:
+    """Samples' stored embeddings `[N, D]`, pooled over time; see `bench.zeroshot.pool` for what a head does there."""
     parts = []
     for start in range(0, len(items), CLIPS_PER_POOL):
         chosen = items[start : start + CLIPS_PER_POOL]

@@ -113,13 +113,13 @@ class Workbench:
         return self._corpora[key]
 
     def head(self, variant: Variant, width: int) -> Head | None:
-        """The projection head of a variant for embeddings of that width; None where it has none.
+        """The projection head of a variant for embeddings of that width; None where nothing is projected.
 
         Raises:
             WeightsError: its file is not here, is no head, or does not fit.
         """
         facts = variant.card.head
-        if facts is None:
+        if facts is None or facts.image == "encoder":
             return None
         path = self.head_file(variant)
         if path not in self._heads:
@@ -153,6 +153,10 @@ class Workbench:
         """
         assert variant.card.head is not None
         file = variant.card.head.file
+        if not file:
+            raise WeightsError(f"the head of {variant} is not trained yet", f"bench train {variant}")
+        if "teacher" in (variant.card.head.image, variant.card.head.text):
+            raise WeightsError(f"{variant} compares with its teacher's embeddings, and there are none", "bench train")
         return self.settings.weight(file, variant.card.weights.get(file), variant.method)
 
     def plan(self, cells: Iterable[Cell], *, tolerant: bool = False) -> Plan:

@@ -99,3 +99,9 @@ def decide(scores: Floats) -> npt.NDArray[np.int64]:
     best = scores.max(axis=1, keepdims=True)
     tied = scores >= best - TIE * np.maximum(1.0, np.abs(best))
     return np.asarray(tied.argmax(axis=1), np.int64)
+
+
+def softmax(scores: Floats) -> npt.NDArray[np.float64]:
+    """Scores `[N, K]` as probabilities: each row adds up to one."""
+    raised = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
+    return np.asarray(raised / raised.sum(axis=1, keepdims=True))

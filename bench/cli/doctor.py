@@ -95,7 +95,7 @@ def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
     files: dict[str, None] = {}
     for variant in all_variants(card, {}):
         files.update(dict.fromkeys(variant.card.encoder.weights.values()))
-        if variant.card.head is not None:
+        if variant.card.head is not None and variant.card.head.file:
             files[variant.card.head.file] = None
     states = []
     for file in files:

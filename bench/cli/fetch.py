@@ -29,7 +29,7 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
         wanted: dict[str, None] = {}
         for variant in all_variants(card, axes):
             wanted.update(dict.fromkeys(variant.card.encoder.weights.values()))
-            if variant.card.head is not None:
+            if variant.card.head is not None and variant.card.head.file:
                 wanted[variant.card.head.file] = None
         for file in wanted:
             facts = card.weights.get(file)

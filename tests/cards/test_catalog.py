@@ -162,3 +162,45 @@ def test_a_card_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         card.title = "x"  # type: ignore[misc]
     assert isinstance(card, DatasetCard) and isinstance(load().method("clip"), MethodCard)
+
+
+def test_an_axis_at_its_unnamed_default_leaves_key_and_title_as_they_were() -> None:
+    card = load().method("exp-clip")
+    plain = resolve(card, {"backbone": "L14"})
+    said = resolve(card, {"backbone": "L14", "instruction": "describer", "head": "lm"})
+    other = resolve(card, {"backbone": "L14", "head": "te"})
+    assert (plain.key, plain.title) == (said.key, said.title) == ("backbone=L14", "Exp-CLIP (L/14)")
+    assert (other.key, other.title) == ("backbone=L14,head=te", "Exp-CLIP (L/14, TE)")
+    assert [variant.key for variant in all_variants(card, {})] == ["backbone=B32", "backbone=B16", "backbone=L14"]
+
+
+def test_only_the_published_variants_of_a_method_name_a_head_file() -> None:
+    card = load().method("exp-clip")
+    for axis, values in card.axes.items():
+        for value in values:
+            head = resolve(card, {"backbone": "L14", axis: value}).card.head
+            assert head is not None and head.recipe is not None
+            published = axis in ("backbone", "sides") or value in (card.default[axis],)
+            assert bool(head.file) == published
+
+
+HEADS = {
+    "neither": ("", "give a `file`, or the `recipe`"),
+    "no teacher": ('file = "head.pth"\ntext = "teacher"', "named by a `recipe`"),
+    "two spaces": ('file = "head.pth"\nimage = "encoder"', "embeddings of different spaces"),
+}
+
+
+@pytest.mark.parametrize("what", HEADS)
+def test_a_head_that_cannot_be_used_makes_a_broken_card(what: str, tmp_path: Path) -> None:
+    text, reason = HEADS[what]
+    (tmp_path / "mine.toml").write_text(f'kind = "method"\nname = "mine"\nextends = "clip"\n[head]\n{text}\n')
+    (broken,) = load([tmp_path]).broken
+    assert reason in broken.reason
+
+
+def test_an_unnamed_axis_needs_a_default(tmp_path: Path) -> None:
+    text = 'kind = "method"\nname = "mine"\nextends = "clip"\nunnamed = ["backbone"]\n'
+    (tmp_path / "mine.toml").write_text(text)
+    (broken,) = load([tmp_path]).broken
+    assert "unnamed: 'backbone' has no default value" in broken.reason

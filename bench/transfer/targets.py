@@ -1,0 +1,143 @@
+"""A teacher's pass over faces, into the store: query outputs once a face, targets once a face and instruction.
+
+Rows are computed in blocks of fixed composition, and a block's rows are stored together: networks round differently in
+batches of another make-up, so an interrupted pass must come back to the very same blocks to end with the same bits.
+
+With `draw`, dropout is active: each draw has shelves of its own, one a training epoch (see `teacher`). A query shelf takes
+98 KB a face in float32 (32 x 768), a target shelf 16 KB (4096).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from bench.progress import bar
+from bench.store import Recipe, Shelf, Store
+from bench.transfer.draws import Draw, row_seeds
+from bench.transfer.facts import Instruction
+
+BLOCK = 32
+BYTES_PER_SHARD = 64 * 2**20
+
+
+class Teaches(Protocol):
+    """What `teacher.Teacher` does."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number and width of a face's query outputs."""
+        ...
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Pictures `[B, 3, S, S]` to the image tower's outputs `[B, P, V]`."""
+        ...
+
+    def queries(self, seen: Tensor, seeds: Sequence[int], *, dropout: bool = False) -> Tensor:
+        """These to query outputs `[B, Q, W]`."""
+        ...
+
+    def targets(
+        self, queries: Tensor, instruction: Instruction, seeds: Sequence[int], *, dropout: bool = False
+    ) -> Tensor:
+        """These and an instruction to targets `[B, H]`."""
+        ...
+
+
+class Faces(NamedTuple):
+    """A block of pictures: their digests, and their pixels `[B, 3, S, S]` float32 as the input protocol prepares them."""
+
+    digests: Sequence[bytes]
+    pixels: Tensor
+
+
+def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None) -> Recipe:
+    """What query outputs are made of.
+
+    Args:
+        teacher: the network's identity: adapter, version, weights' hashes, precision.
+        pixels: the input protocol's facts.
+        size: side of the input.
+        draw: of active dropout.
+    """
+    inputs = {**teacher, "pixels": dict(pixels), "size": size}
+    return Recipe("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
+
+
+def target_recipe(queries: Recipe, instruction: Instruction) -> Recipe:
+    """What targets are made of: their draw is that of the query outputs."""
+    return Recipe("targets", {"queries": queries.key, "instruction": instruction.model_dump()})
+
+
+def fill_queries(
+    teacher: Teaches, store: Store, recipes: Mapping[Draw | None, Recipe], blocks: Iterable[Faces]
+) -> None:
+    """Put faces through the image tower once, and through the Q-Former once a draw.
+
+    Args:
+        recipes: draw -> where its rows go; the draw None is the deterministic teacher.
+        blocks: pictures of which some draw lacks the rows, always cut the same way.
+    """
+    with ExitStack() as open_shelves:
+        writers = {draw: open_shelves.enter_context(store.writing(recipe)) for draw, recipe in recipes.items()}
+        held = 0
+        for faces in blocks:
+            lacking = {draw: set(writer.shelf.missing(faces.digests)) for draw, writer in writers.items()}
+            if not any(lacking.values()):
+                continue
+            seen = teacher.see(faces.pixels)
+            for draw, absent in lacking.items():
+                if absent:
+                    found = teacher.queries(seen, row_seeds(faces.digests, "queries", draw), dropout=draw is not None)
+                    rows = found.flatten(1).cpu().numpy()
+                    _add(writers[draw], faces.digests, rows, absent)
+                    held += rows.nbytes
+            if held > BYTES_PER_SHARD:
+                for writer in writers.values():
+                    writer.flush()
+                held = 0
+
+
+def fill_targets(
+    teacher: Teaches,
+    store: Store,
+    queries: Shelf,
+    digests: Sequence[bytes],
+    instruction: Instruction,
+    draw: Draw | None = None,
+    *,
+    show: bool = False,
+) -> Shelf:
+    """Put an instruction and every face's stored query outputs through the language model's encoder.
+
+    Args:
+        queries: where the query outputs of that draw lie.
+        digests: the faces, each at most once, always in the same order.
+
+    Returns:
+        The shelf with the targets.
+    """
+    recipe = target_recipe(queries.recipe, instruction)
+    told = instruction.model_dump_json()
+    with store.writing(recipe) as writer, bar("teacher", len(digests), "faces", show=show) as progress:
+        for start in range(0, len(digests), BLOCK):
+            block = digests[start : start + BLOCK]
+            absent = set(writer.shelf.missing(block))
+            if absent:
+                stored = torch.from_numpy(queries.rows(block)).reshape(-1, *teacher.shape)
+                found = teacher.targets(stored, instruction, row_seeds(block, told, draw), dropout=draw is not None)
+                _add(writer, block, found.cpu().numpy(), absent)
+            progress.advance(len(block))
+    return store.open(recipe)
+
+
+def _add(writer: Any, digests: Sequence[bytes], rows: npt.NDArray[np.float32], absent: set[bytes]) -> None:
+    """Hold the rows of a block that the shelf lacks; with them it has all of the block or none of it."""
+    chosen = [row for row, digest in enumerate(digests) if digest in absent]
+    writer.add([digests[row] for row in chosen], rows[chosen])

@@ -1,0 +1,217 @@
+"""Trains projection heads on stored embeddings, with the gradient descent of the published script.
+
+Several heads that see the same pictures in the same order are trained in one pass: a batch of each distinct source is
+read once, however many heads use it. A head comes out the same whether it is trained alone or in company.
+
+Order: epoch e of seed s visits the N rows in `numpy.random.default_rng([s, e]).permutation(N)`, in batches from the
+front; the last, incomplete batch is dropped. The head starts from `modules.started(design, D, H, s)`. So where a
+training stands is a number of steps, and what it will do does not depend on when it was interrupted.
+
+A step, for each parameter w with gradient g of the loss: v <- momentum v + (g + decay w); w <- w - rate v; v starts at
+zero (torch.optim.SGD's rule; zengqunzhao/Exp-CLIP runner.sh has the numbers).
+
+Determinism: on one machine, with one number of threads, a training gives the same bits each time, interrupted or not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.errors import BenchError, DataError
+from bench.progress import bar
+from bench.transfer import checkpoint
+from bench.transfer.facts import Design, Loss, Schedule
+from bench.transfer.heads import Floats
+from bench.transfer.losses import loss_named
+from bench.transfer.modules import Projection, started, state_of
+from bench.transfer.rows import Positions, Rows, finite, probe
+
+SECONDS_BETWEEN_CHECKPOINTS = 30.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One head to train.
+
+    Attributes:
+        name: distinct among the heads of one call, without a slash.
+        features: the encoder's image embeddings `[N, D]`.
+        targets: the teacher's embeddings `[N, H]` of the same pictures in the same order; where the teacher was run
+            anew for each epoch, one entry an epoch, used in turn.
+        design: the head's shape.
+        scale: factor on the cosines, the encoder's own.
+        loss: one of `losses.LOSSES`.
+    """
+
+    name: str
+    features: Rows
+    targets: tuple[Rows, ...]
+    design: Design
+    scale: float
+    loss: Loss = "symmetric-contrastive"
+
+
+class Trained(NamedTuple):
+    """A trained head's tensors, as `heads.head_of` takes them, and the loss of every step `[steps]`."""
+
+    state: dict[str, Floats]
+    losses: Floats
+
+
+def order(count: int, seed: int, epoch: int) -> Positions:
+    """The order in which an epoch visits `count` rows."""
+    return np.random.default_rng([seed, epoch]).permutation(count)
+
+
+def train(
+    jobs: Sequence[Job],
+    schedule: Schedule,
+    seed: int,
+    *,
+    device: str = "cpu",
+    saved: Path | None = None,
+    every: float = SECONDS_BETWEEN_CHECKPOINTS,
+    show: bool = False,
+) -> dict[str, Trained]:
+    """Train heads side by side.
+
+    Args:
+        jobs: the heads; all see equally many rows.
+        schedule: epochs, batch and the optimiser's numbers.
+        seed: of the start and of the order.
+        device: torch's name.
+        saved: a checkpoint: read where it exists, written every so often, deleted at the end.
+        every: seconds between two writings of it.
+        show: whether progress is shown.
+
+    Returns:
+        The heads, by the jobs' names.
+
+    Raises:
+        DataError: numbers of rows or widths differ, there are fewer rows than one batch, or a row is not finite.
+        BenchError: a loss is not finite any more, or the checkpoint is of another training.
+    """
+    count = _checked(jobs, schedule)
+    running = [_Running(job, seed, device, schedule) for job in jobs]
+    fingerprint = {
+        "seed": seed,
+        "rows": count,
+        "schedule": schedule.model_dump(),
+        "jobs": [_facts(job) for job in jobs],
+    }
+    steps = count // schedule.batch
+    done = 0
+    if saved is not None and saved.exists():
+        done = checkpoint.restore(saved, fingerprint, {run.job.name: run.tensors() for run in running})
+    last = time.monotonic()
+    with bar("training heads", schedule.epochs * steps, "steps", show=show) as progress:
+        progress.advance(done)
+        for epoch in range(done // steps, schedule.epochs):
+            visited = order(count, seed, epoch)
+            for step in range(done - epoch * steps, steps):
+                positions = visited[step * schedule.batch : (step + 1) * schedule.batch]
+                _step(running, epoch, positions, done, device)
+                done += 1
+                progress.advance(1)
+                if saved is not None and time.monotonic() - last >= every:
+                    checkpoint.write(saved, fingerprint, done, {run.job.name: run.tensors() for run in running})
+                    last = time.monotonic()
+    if saved is not None:
+        saved.unlink(missing_ok=True)
+    return {run.job.name: Trained(state_of(run.module), run.losses.numpy()) for run in running}
+
+
+def _checked(jobs: Sequence[Job], schedule: Schedule) -> int:
+    """The number of rows, which all jobs share."""
+    names = [job.name for job in jobs]
+    if not names or len(set(names)) < len(names) or any("/" in name or not name for name in names):
+        raise BenchError(f"heads called {names}", "give each head a name of its own, without a slash")
+    count = len(jobs[0].features)
+    for job in jobs:
+        if not job.targets:
+            raise DataError(f"{job.name}: no targets", "give one source of targets, or one an epoch")
+        for rows in (job.features, *job.targets):
+            if len(rows) != count:
+                raise DataError(
+                    f"{rows.name} has {len(rows)} rows, and {jobs[0].features.name} has {count}",
+                    "heads that are trained together need one row a picture in every source",
+                )
+        widths = {rows.name: rows.width for rows in job.targets}
+        if len(set(widths.values())) > 1:
+            raise DataError(f"{job.name}: targets of different widths: {widths}", "use one teacher for all epochs")
+    if count < schedule.batch:
+        raise DataError(
+            f"{jobs[0].features.name} has {count} rows, fewer than one batch of {schedule.batch}",
+            "use more pictures, or a smaller batch",
+        )
+    return count
+
+
+def _facts(job: Job) -> dict[str, object]:
+    """What tells a training apart, as far as a checkpoint must know."""
+    return {
+        "name": job.name,
+        "features": [job.features.width, probe(job.features)],
+        "targets": [[rows.width, probe(rows)] for rows in job.targets],
+        "design": job.design.model_dump(),
+        "scale": job.scale,
+        "loss": job.loss,
+    }
+
+
+class _Running:
+    """A head in training: its module, the momentum of each parameter, and the losses so far."""
+
+    def __init__(self, job: Job, seed: int, device: str, schedule: Schedule) -> None:
+        self.job, self.schedule = job, schedule
+        self.loss = loss_named(job.loss)
+        self.module: Projection = started(job.design, job.features.width, job.targets[0].width, seed).to(device)
+        self.velocity = {name: torch.zeros_like(weight) for name, weight in self.module.named_parameters()}
+        steps = len(job.features) // schedule.batch * schedule.epochs
+        self.losses = torch.zeros(steps)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a step changes, in place."""
+        weights = {f"weight/{name}": weight.data for name, weight in self.module.named_parameters()}
+        return {**weights, **{f"velocity/{name}": v for name, v in self.velocity.items()}, "losses": self.losses}
+
+    def step(self, features: Tensor, targets: Tensor, number: int) -> None:
+        loss = self.loss(self.module(features), targets, self.job.scale)
+        value = float(loss.detach())
+        if not np.isfinite(value):
+            raise BenchError(
+                f"{self.job.name}: the loss of step {number + 1} is {value}",
+                "lower the learning rate, or look at the data",
+            )
+        self.losses[number] = value
+        loss.backward()  # type: ignore[no-untyped-call]
+        facts = self.schedule
+        with torch.no_grad():
+            for name, weight in self.module.named_parameters():
+                assert weight.grad is not None
+                gradient = weight.grad.add_(weight, alpha=facts.decay)
+                self.velocity[name].mul_(facts.momentum).add_(gradient)
+                weight.add_(self.velocity[name], alpha=-facts.rate)
+                weight.grad = None
+
+
+def _step(running: Sequence[_Running], epoch: int, positions: Positions, number: int, device: str) -> None:
+    """One batch through every head; each distinct source is read once."""
+    taken: dict[int, Tensor] = {}
+
+    def batch(rows: Rows) -> Tensor:
+        if id(rows) not in taken:
+            taken[id(rows)] = torch.from_numpy(finite(rows, positions)).to(device)
+        return taken[id(rows)]
+
+    for run in running:
+        targets = run.job.targets[epoch % len(run.job.targets)]
+        run.step(batch(run.job.features), batch(targets), number)
