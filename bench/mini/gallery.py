@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,10 @@ from PIL import Image
 
 from bench.mini.expressions import EXPRESSIONS, generator
 from bench.mini.faces import draw
-from bench.mini.people import BACKGROUNDS, HAIRS, LIGHTS, Face, random_face
+from bench.mini.people import Face, random_face
 from bench.mini.workers import Workers
 
 SIDE = 112
-HABIT = 0.5
-"""How often an expression is seen in its usual surroundings, where habits are asked for."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Gallery:
         return np.array([face.aus for face in self.faces], np.float32)
 
 
-def fill(stream: tuple[str, ...], count: int, classes: int, path: Path, *, habits: bool = False) -> Gallery:
+def fill(stream: tuple[str, ...], count: int, classes: int, path: Path) -> Gallery:
     """Draw `count` faces of a random stream into the file `path`, expressions in turn.
 
     The pictures are as the datasets have them: some were grey and small once, and all have been through JPEG.
@@ -50,12 +48,11 @@ def fill(stream: tuple[str, ...], count: int, classes: int, path: Path, *, habit
         count: how many faces.
         classes: how many expressions, the first of `EXPRESSIONS`.
         path: the file of the pixels.
-        habits: whether expressions keep company with some surroundings, as they do in pictures from the web.
     """
     np.lib.format.open_memmap(path, "w+", np.uint8, (count, SIDE, SIDE, 3)).flush()
-    parts = [Part(path, stream, first, min(first + 200, count), classes, habits) for first in range(0, count, 200)]
+    parts = [Part(path, stream, first, min(first + 200, count), classes) for first in range(0, count, 200)]
     with Workers(parts, lambda: None):
-        faces = [_face((*stream, index), index % classes, habits)[0] for index in range(count)]
+        faces = [_face((*stream, index), index % classes)[0] for index in range(count)]
     return Gallery(np.load(path, mmap_mode="c"), faces, np.arange(count) % classes)
 
 
@@ -68,34 +65,19 @@ class Part:
     first: int
     last: int
     classes: int
-    habits: bool
 
     def __call__(self) -> None:
         """Draw them."""
         pixels = np.load(self.path, mmap_mode="r+")
         for index in range(self.first, self.last):
-            face, rng = _face((*self.stream, index), index % self.classes, self.habits)
+            face, rng = _face((*self.stream, index), index % self.classes)
             pixels[index] = _camera(draw(face, SIDE), rng)
         pixels.flush()
 
 
-def _face(stream: tuple[str | int, ...], expression: int, habits: bool) -> tuple[Face, np.random.Generator]:
+def _face(stream: tuple[str | int, ...], expression: int) -> tuple[Face, np.random.Generator]:
     rng = generator(*stream)
-    face = random_face(EXPRESSIONS[expression], rng)
-    return (_among_its_kind(face, expression, rng) if habits else face), rng
-
-
-def _among_its_kind(face: Face, expression: int, rng: np.random.Generator) -> Face:
-    """Give a face the surroundings that its expression is often seen in; each of them `HABIT` of the time."""
-    usual = rng.random(3) < HABIT
-    who, scene = face.identity, face.scene
-    if usual[0]:
-        scene = replace(scene, background=list(BACKGROUNDS)[expression % len(BACKGROUNDS)])
-    if usual[1]:
-        scene = replace(scene, light=LIGHTS[expression % len(LIGHTS)])
-    if usual[2]:
-        who = replace(who, hair=list(HAIRS)[expression % len(HAIRS)])
-    return replace(face, identity=who, scene=scene)
+    return random_face(EXPRESSIONS[expression], rng), rng
 
 
 def _camera(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -61,7 +61,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     with tempfile.TemporaryDirectory() as folder:
         draw = Path(folder)
-        faces = fill(("train", "captions"), FACES, len(EXPRESSIONS), draw / "faces.npy", habits=True)
+        faces = fill(("train", "captions"), FACES, len(EXPRESSIONS), draw / "faces.npy")
         unlabelled = fill(("train", "caer-s"), HEAD_FACES, 7, draw / "unlabelled.npy")
         kept = fill(("development",), DEVELOPMENT_FACES, len(EXPRESSIONS), draw / "kept.npy")
         towers: dict[str, Tower] = {}

@@ -1,0 +1,36 @@
+"""`bench report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bench.cli import options
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=options.FOLDER)
+@click.option("--to", type=click.Path(path_type=Path), help="The file to write; RUN/report.html by default.")
+@click.option(
+    "--samples", "shown", type=click.IntRange(0), default=6, show_default=True, help="Worst and best samples of a cell."
+)
+@click.option("--pictures/--no-pictures", default=True, help="Whether thumbnails of these samples are put in.")
+@options.cards
+def report(*, run_folder: Path, to: Path | None, shown: int, pictures: bool, cards: tuple[Path, ...]) -> int:
+    """A record as one HTML page: its tables, and behind every number the confusion matrix, the samples and what made it.
+
+    The page needs no network and no other file. It holds small pictures of a few samples: mind the datasets' licences
+    before you pass it on, or leave them out with --no-pictures.
+    """
+    from bench.records import open_record
+    from bench.report.build import page
+
+    record = open_record(run_folder)
+    made = page(record, options.open_catalog(cards), shown=shown, pictures=pictures, progress=True)
+    for dataset, reason in made.reasons.items():
+        options.note(f"{dataset}: no thumbnails, or not all: {reason}")
+    path = to or record.path / "report.html"
+    path.write_text(made.html, encoding="utf-8")
+    click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    return 0

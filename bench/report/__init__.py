@@ -1,0 +1,1 @@
+"""`bench report`: a record as one self-contained HTML page."""

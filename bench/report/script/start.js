@@ -1,0 +1,46 @@
+// Ties the parts together: what the address names is shown, so that a view can be linked to.
+const view = document.getElementById("view");
+const title = document.getElementById("view-title");
+let opener = null;
+
+function show(name) {
+  const match = /^(cell|compare)-(\d+)(?:-(\d+))?$/.exec(name);
+  const numbers = match ? match.slice(2).filter((text) => text !== undefined).map(Number) : [];
+  if (!match || numbers.length !== (match[1] === "cell" ? 1 : 2) || numbers.some((number) => number >= data.cells.length)) return;
+  const drawn = match[1] === "cell" ? drawCell(numbers[0]) : drawComparison(numbers[0], numbers[1]);
+  title.textContent = drawn.title;
+  document.getElementById("view-body").replaceChildren(...drawn.body.flat().filter(Boolean));
+  history.replaceState(null, "", `#${name}`);
+  if (!view.open) {
+    opener = document.activeElement;
+    view.showModal();
+  }
+  view.scrollTop = 0;
+  title.focus();
+}
+
+document.getElementById("close").addEventListener("click", () => view.close());
+view.addEventListener("click", (event) => event.target === view && view.close());
+view.addEventListener("close", () => {
+  history.replaceState(null, "", location.pathname + location.search);
+  opener?.focus();
+});
+
+const theme = document.getElementById("theme");
+const dark = () => (document.documentElement.style.colorScheme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+const nameTheme = () => { theme.textContent = dark() ? "Light colours" : "Dark colours"; };
+theme.addEventListener("click", () => {
+  document.documentElement.style.colorScheme = dark() ? "light" : "dark";
+  nameTheme();
+});
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
+nameTheme();
+
+const main = document.getElementById("tables"), contents = document.getElementById("contents");
+data.tables.forEach((table, number) => {
+  main.append(drawTable(table, number));
+  contents.append(el("a", { href: `#table-${number}` }, table.title));
+});
+document.getElementById("run").append(...drawRun());
+addEventListener("hashchange", () => show(location.hash.slice(1)));
+show(location.hash.slice(1));
