@@ -23,6 +23,7 @@ from bench.scoring import Scorer
 from bench.workbench import Workbench
 
 SHOWN = 10
+MINIATURE = "the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones"
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
 
 
 def _standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
-    marks = [Mark("the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones")]
+    marks = [Mark(MINIATURE)]
     marks = marks if bench.settings.miniature else []
     seen = set()
     for cell in plan.cells:

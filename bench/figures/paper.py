@@ -21,7 +21,7 @@ from bench.features import features_of
 from bench.figures import confusions, embedding_map, probabilities, style, variances
 from bench.records import CellKey, FoldPredictions, Record
 from bench.results import matrices_of
-from bench.run import Allowances, run
+from bench.run import MINIATURE, Allowances, run
 from bench.workbench import Workbench
 from bench.zeroshot import softmax
 
@@ -78,8 +78,11 @@ def from_record(card: FigureCard, subject: Subject, record: Record, bench: Workb
     """
     with style.paper_look():
         if card.draws == "confusions":
-            return confusions.draw(confusion_groups(subject, record))
-        return probabilities.draw(judged_samples(subject, record, bench))
+            made = confusions.draw(confusion_groups(subject, record))
+        else:
+            made = probabilities.draw(judged_samples(subject, record, bench))
+        style.remark(made, notes_of(subject, record))
+    return made
 
 
 def from_features(card: FigureCard, subject: Subject, bench: Workbench, machine: Machine) -> Figure:
@@ -93,12 +96,23 @@ def from_features(card: FigureCard, subject: Subject, bench: Workbench, machine:
     with style.paper_look():
         if card.draws == "map":
             maps = [{label: embedding_map.points(own) for label, own in row.items()} for row in found]
-            return embedding_map.draw(maps, names, titles)
-        shares = [
-            {label: variances.variances(own, len(classes)) for label, own in row.items()}
-            for row, classes in zip(found, names, strict=True)
-        ]
-        return variances.draw(shares, names, titles)
+            made = embedding_map.draw(maps, names, titles)
+        else:
+            shares = [
+                {label: variances.variances(own, len(classes)) for label, own in row.items()}
+                for row, classes in zip(found, names, strict=True)
+            ]
+            made = variances.draw(shares, names, titles)
+        style.remark(made, [MINIATURE] if bench.settings.miniature else [])
+    return made
+
+
+def notes_of(subject: Subject, record: Record) -> list[str]:
+    """The record's marks that speak of what is drawn, each once."""
+    datasets = ("", *(dataset.name for dataset in subject.datasets))
+    methods = ("", *(source.variant.method for source in subject.sources.values()))
+    marks = record.manifest["marks"]
+    return list(dict.fromkeys(m["note"] for m in marks if m["dataset"] in datasets and m["method"] in methods))
 
 
 def confusion_groups(subject: Subject, record: Record) -> list[confusions.Group]:

@@ -74,6 +74,12 @@ def figure(width: float, height: float) -> Figure:
     return made
 
 
+def remark(made: Figure, notes: Sequence[str]) -> None:
+    """What a reader must know of the numbers, small above the figure; nothing where there are no notes."""
+    if notes:
+        made.suptitle("\n".join(notes), size=5.5, color="#555555", x=0.995, ha="right")
+
+
 def save(made: Figure, path: Path) -> None:
     """Write a figure as PDF, SVG or PNG, by the file's ending; the same figure gives the same bytes.
 

@@ -15,7 +15,6 @@ from PIL import Image
 from synthetic import write_dataset, write_record
 
 from bench.cards.catalog import load
-from bench.features import Features
 from bench.figures import confusions, embedding_map, probabilities, retrieval, style, variances
 from bench.figures.confusions import Group
 from bench.figures.probabilities import Judged
@@ -39,9 +38,7 @@ def confusion_figure() -> Figure:
 
 def map_figure() -> Figure:
     rng = np.random.default_rng(0)
-    labels = np.arange(44) % 11
-    found = Features(rng.normal(size=(44, 8)).astype(np.float32), labels, tuple(map(str, labels)))
-    made = embedding_map.points(found)
+    made = embedding_map.Points(rng.normal(size=(44, 2)), np.arange(44) % 11, 0.5)
     return embedding_map.draw([dict.fromkeys(METHODS, made)] * 2, [ELEVEN, ELEVEN], ["RAF-DB", "MAFW"])
 
 
@@ -82,6 +79,7 @@ FIGURES = [confusion_figure, map_figure, variance_figure, retrieval_figure, prob
 def test_no_two_texts_of_a_figure_overlap_and_none_leaves_the_page(make: Callable[[], Figure]) -> None:
     with style.paper_look():
         made = make()
+        style.remark(made, ["a first thing to know", "a second one"])
         made.canvas.draw()
         texts = drawn_texts(made)
         boxes = np.array([text.get_window_extent().extents for text in texts])
@@ -100,6 +98,20 @@ def test_no_two_texts_of_a_figure_overlap_and_none_leaves_the_page(make: Callabl
     # The box of a slanted name is larger than its letters.
     slanted = {text.get_text() for text in texts if text.get_rotation() not in (0.0, 90.0)}
     assert [pair for pair in pairs if not slanted.issuperset(pair)] == []
+
+
+def test_every_number_of_a_confusion_matrix_fits_into_its_cell() -> None:
+    with style.paper_look():
+        made = confusion_figure()
+        made.canvas.draw()
+    wide = 0
+    for axes in made.axes[:-1]:  # the last one is the colour bar
+        cell = axes.get_window_extent().width / axes.images[0].get_array().shape[1]
+        for text in axes.texts:
+            if text.get_text().isdigit():
+                assert text.get_window_extent().width < cell
+                wide += text.get_text() == "100"
+    assert wide == 3
 
 
 @pytest.mark.parametrize("make", FIGURES)
@@ -222,6 +234,22 @@ def test_a_sample_of_ones_own_choice_is_shown_and_a_wrong_one_refused(world: Any
 def test_without_a_name_the_figures_are_listed(bench: Any) -> None:
     answer = bench("figure")
     assert answer.code == 0 and all(f"\n{name} " in answer.out for name in "3ABCE")
+
+
+def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(world: Any) -> None:
+    from bench.cards.figure_schema import FigureCard
+    from bench.cli import options
+    from bench.figures.paper import from_record, subject_of
+    from bench.records import open_record
+
+    flags = ("--methods", "clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips", "--limit", "9")
+    world.run(*flags, "--prompts", "P-3")
+    places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
+    bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "store", **places)
+    facts = {"kind": "figure", "name": "x", "draws": "confusions", "methods": ("clip:backbone=B32",)}
+    card = FigureCard.model_validate({**facts, "datasets": ("tiny-faces",)})
+    made = from_record(card, subject_of(card, bench), open_record(world.records()[-1]), bench)
+    assert made.get_suptitle() == "at most 9 samples a fold of Tiny Faces"
 
 
 def test_every_fold_of_the_papers_dynamic_sets_has_its_matrices(bench: Any, tmp_path: Path) -> None:

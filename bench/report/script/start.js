@@ -1,7 +1,6 @@
 // Ties the parts together: what the address names is shown, so that a view can be linked to.
 const view = document.getElementById("view");
 const title = document.getElementById("view-title");
-let opener = null;
 
 function show(name) {
   const match = /^(cell|compare)-(\d+)(?:-(\d+))?$/.exec(name);
@@ -11,20 +10,14 @@ function show(name) {
   title.textContent = drawn.title;
   document.getElementById("view-body").replaceChildren(...drawn.body.flat().filter(Boolean));
   history.replaceState(null, "", `#${name}`);
-  if (!view.open) {
-    opener = document.activeElement;
-    view.showModal();
-  }
+  if (!view.open) view.showModal();
   view.scrollTop = 0;
   title.focus();
 }
 
 document.getElementById("close").addEventListener("click", () => view.close());
 view.addEventListener("click", (event) => event.target === view && view.close());
-view.addEventListener("close", () => {
-  history.replaceState(null, "", location.pathname + location.search);
-  opener?.focus();
-});
+view.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
 
 const theme = document.getElementById("theme");
 const dark = () => (document.documentElement.style.colorScheme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
