@@ -24,14 +24,18 @@ OFFICIAL = {
     "L14": ("ViT-L-14.pt", "ExpCLIP_L14_model.pth"),
 }
 SOURCES = (
+    "bert_systems",
+    "blip2",
     "census",
     "clips",
+    "drawn",
     "expressions",
     "faces",
     "features",
     "layouts",
     "pen",
     "people",
+    "systems",
     "weights",
     "workers",
     "world",
@@ -66,7 +70,7 @@ def build(cache: Path) -> MiniWorld:
         except OSError as error:
             raise BenchError(
                 f"the miniature cannot be built in {error.filename or cache}: {error.strerror or error}",
-                "make room there (80 MB), or set XDG_CACHE_HOME to a folder that can be written",
+                "make room there (250 MB), or set XDG_CACHE_HOME to a folder that can be written",
             ) from error
     data = {name: place / "data" / folder for name, folder in FOLDERS.items()}
     return MiniWorld(data, place / "weights", COUNTS)
@@ -112,9 +116,12 @@ def unpack_weights(folder: Path) -> None:
     """Write the shipped networks and heads under their official names, in the containers they are published in."""
     from safetensors.torch import load_file
 
+    from bench.mini import blip2, systems
     from bench.mini.weights import HEAD, save_archive, save_head, unpack
 
     folder.mkdir(parents=True)
     for name, (archive, head) in OFFICIAL.items():
         save_archive(unpack(HERE / "weights" / f"clip_{name}.safetensors"), folder / archive)
         save_head(load_file(HERE / "weights" / f"expclip_{name}.safetensors")[HEAD], folder / head)
+    systems.write_all(folder)
+    blip2.write(folder)

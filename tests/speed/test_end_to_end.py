@@ -19,7 +19,7 @@ from PIL import Image
 from bench.cards.variant import resolve
 from bench.cells import Cell, Choices, source_of
 from bench.engine import Machine, fill
-from bench.models.network import encode
+from bench.models.network import respond
 
 ROUNDS = 3
 BATCH = 32
@@ -55,7 +55,7 @@ def test_end_to_end_against_the_bare_tower(course: Any, tmp_path: Path, benchmar
 
     def bare() -> None:
         for number in range(batches):
-            encode(network, model, pixels[: min(BATCH, len(course.pictures) - number * BATCH)])
+            respond(network, model, pixels[: min(BATCH, len(course.pictures) - number * BATCH)], [""])
 
     def end_to_end() -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
