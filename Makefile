@@ -10,7 +10,7 @@ demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
 
 test: install  ## every test
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .

@@ -40,7 +40,7 @@ def embed_media(
     Raises:
         DataError: a file cannot be read.
     """
-    network = bench.network(source.variant)
+    network = bench.side(source.variant, "image")
     tower = Tower(network, network.load(device), source.protocol.pixels, Machine(device, batch, bench.workers))
     rows = []
     for path in paths:
@@ -53,7 +53,7 @@ def embed_media(
                 raise DataError(part.failures[0].reason, "name a file that can be read")
             done.append(tower(part.pixels))
         embedded = np.concatenate(done)[None]
-        head = bench.head(source.variant, embedded.shape[-1])
+        head = bench.head(source.variant, "image", embedded.shape[-1])
         pooled = pool(embedded, head)
         rows.append(head.project(pooled) if projected and head is not None and head.linear else pooled)
     return np.concatenate(rows)
@@ -63,9 +63,9 @@ def embed_texts(
     bench: Workbench, source: Source, texts: Sequence[str], *, device: str, projected: bool = False
 ) -> Floats:
     """One row a text, through the head where `projected`."""
-    network = bench.network(source.variant)
+    network = bench.side(source.variant, "text")
     rows = encode_texts(network, network.load(device), texts)
-    head: Head | None = bench.head(source.variant, rows.shape[1]) if projected else None
+    head: Head | None = bench.head(source.variant, "text", rows.shape[1]) if projected else None
     return rows if head is None else head.project(rows)
 
 
@@ -77,17 +77,18 @@ def probabilities(
     Raises:
         BenchError: the method is no dual encoder.
     """
-    network = bench.network(source.variant)
+    network = bench.side(source.variant, "image")
     if network.facts.model != "dual-encoder":
         raise BenchError(f"{source.variant} is a {network.facts.model}", "bench predict takes dual encoders")
     pooled = embed_media(bench, source, paths, device=device, batch=batch)
-    model = network.load(device)
-    texts = [encode_texts(network, model, row) for row in prompt_texts(source.prompts, classes)]
-    head = bench.head(source.variant, texts[0].shape[1])
+    spoken = bench.side(source.variant, "text")
+    model = spoken.load(device)
+    texts = [encode_texts(spoken, model, row) for row in prompt_texts(source.prompts, classes)]
+    text_head = bench.head(source.variant, "text", texts[0].shape[1])
     scores = logits(
         pooled,
-        texts,
-        head,
+        texts if text_head is None else [text_head.project(text) for text in texts],
+        bench.head(source.variant, "image"),
         combine=source.combine,
         similarity=network.facts.similarity,
         scale=float(model.logit_scale),

@@ -55,6 +55,12 @@ class Source:
             return [[name] for name in classes]
         return prompt_texts(self.prompts, classes)
 
+    @property
+    def seeds(self) -> tuple[int | None, ...]:
+        """The seeds of its head's trainings, or None alone where nothing is trained."""
+        head = self.variant.card.head
+        return head.recipe.seeds if head is not None and head.trained and head.recipe is not None else (None,)
+
     def cell(self, dataset: str, seed: int | None = None) -> CellKey:
         """The cell of this row in a dataset's column."""
         return CellKey(self.variant.method, self.variant.key, self.prompt_set, self.protocol.name, dataset, seed)
@@ -66,15 +72,16 @@ class Source:
 
 @dataclass(frozen=True)
 class Cell:
-    """One (row, column): a source on a dataset."""
+    """One (row, column): a source on a dataset; of a head that is trained, one a seed."""
 
     source: Source
     dataset: DatasetCard
+    seed: int | None = None
 
     @property
     def key(self) -> CellKey:
         """How records name it."""
-        return self.source.cell(self.dataset.name)
+        return self.source.cell(self.dataset.name, self.seed)
 
 
 def protocol_of(card: MethodCard, name: str, catalog: Catalog) -> Protocol:
@@ -200,5 +207,6 @@ def distinct_cells(
         for source in rows[ref].values():
             for dataset in map(catalog.dataset, table.datasets):
                 if source.fits(dataset):
-                    found.setdefault(source.cell(dataset.name), Cell(source, dataset))
+                    for seed in source.seeds:
+                        found.setdefault(source.cell(dataset.name, seed), Cell(source, dataset, seed))
     return list(found.values())

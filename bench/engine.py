@@ -19,8 +19,9 @@ from bench.data.loader import Batch, Item, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
 from bench.models.network import Network, encode_texts, respond
-from bench.plan import Plan, TextWork, VisionWork, row_key, text_digest
+from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
+from bench.recipes import row_key, text_digest
 from bench.store import Store, Writer
 
 if TYPE_CHECKING:
@@ -220,7 +221,12 @@ def pixel_hashes(plan: Plan, machine: Machine) -> dict[str, str]:
     found: dict[str, str] = {}
     for work in plan.vision.values():
         rule, size = work.protocol.pixels, work.network.facts.size
-        for (name, _), inputs in work.inputs.items():
+        for corpus, inputs in work.inputs.items():
+            if (
+                corpus not in plan.corpora
+            ):  # a training set: what the record says of the test sets must not depend on it
+                continue
+            name = corpus[0]
             label = f"{name}, {work.protocol.name}, {size}, {work.geometry_hash}"
             whole = [sample for sample in inputs.items if sample]
             if label in found or not whole:

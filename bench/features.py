@@ -11,7 +11,7 @@ from bench.cards.schema import DatasetCard
 from bench.cells import Cell, Source
 from bench.engine import Machine, fill, unreadable
 from bench.errors import BenchError
-from bench.plan import corpus_key
+from bench.recipes import corpus_key
 from bench.run import Allowances, check_missing
 from bench.scoring import pooled
 from bench.transfer.heads import Floats
@@ -40,7 +40,7 @@ def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine:
         BenchError: the method is no dual encoder, or does not take the dataset's media; data or weights are not here; a
             sample cannot be read.
     """
-    network = bench.network(source.variant)
+    network = bench.side(source.variant, "image")
     if network.facts.model != "dual-encoder":
         raise BenchError(f"{source.variant} is a {network.facts.model} and has no features", "name a dual encoder")
     if not source.fits(dataset):
@@ -55,7 +55,7 @@ def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine:
     key = corpus_key(dataset, source.protocol.frames)
     corpus, items = plan.corpora[key], work.inputs[key].items
     shelf = bench.store.open(work.recipe)
-    head = bench.head(source.variant, shelf.rows([items[0][0].key]).shape[1])
+    head = bench.head(source.variant, "image", shelf.width)
     vectors = pooled(shelf, items, head)
     if head is not None and head.linear:
         vectors = head.project(vectors)

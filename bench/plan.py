@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from bench.cards.schema import DatasetCard
+from bench.cards.schema import DatasetCard, SideName
 from bench.cards.variant import Variant
-from bench.cells import Cell, Source
+from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling, Protocol
-from bench.models.network import PARTED, Network
+from bench.lessons import Course
+from bench.models.network import Network
+from bench.recipes import CorpusKey, asks_of, corpus_key, row_key, text_digest, text_recipe, vision_recipe
 from bench.store import Recipe, Shelf, Store
-
-CorpusKey = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,6 @@ class VisionWork:
         return todo
 
 
-def row_key(item: bytes, ask: str) -> bytes:
-    """The digest under which the answer to an ask about an item is stored; an embedding answers the empty ask."""
-    return item if not ask else hashlib.blake2b(item + ask.encode(), digest_size=16).digest()
-
-
 @dataclass
 class TextWork:
     """One shelf of text embeddings."""
@@ -128,6 +123,7 @@ class Plan:
         corpora: (dataset, frame rule) -> the opened dataset.
         absent: datasets that are not on this machine -> the message that says how to get them.
         unweighted: weights that are not on this machine -> likewise.
+        courses: the heads that the cells need trained, and what that takes beside the vision work.
         naive: passes of a picture through a tower in the published script's way: once a cell.
     """
 
@@ -137,6 +133,7 @@ class Plan:
     texts: dict[str, TextWork] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     unweighted: dict[str, str] = field(default_factory=dict)
+    courses: list[Course] = field(default_factory=list)
     naive: int = 0
 
     def vision_of(self, cell: Cell, network: Network) -> VisionWork:
@@ -154,65 +151,26 @@ class Plan:
         return sum(len(work.missing) + sum(work.estimates.values()) for work in self.vision.values())
 
 
-def text_digest(text: str) -> bytes:
-    """The digest that a text's embedding is stored under."""
-    return hashlib.blake2b(text.encode(), digest_size=16).digest()
-
-
-def asks_of(source: Source, dataset: DatasetCard) -> list[str]:
-    """What a network is asked about each item of a dataset in a cell, each once."""
-    card = source.variant.card
-    if card.encoder.model == "dual-encoder":
-        return [""]
-    if card.question is None:
-        return list(dict.fromkeys(text for row in source.texts(dataset.classes) for text in row))
-    asked = card.question.about(dataset.classes)
-    if card.question.mode == "answer":
-        return [asked]
-    return [f"{asked}{PARTED}{name}" for name in dataset.classes]
-
-
-def vision_recipe(network: Network, source: Source) -> Recipe:
-    """What the vision side's output is made of.
-
-    Which frames of a clip were seen is in an item's digest and not here, except for a network that takes whole clips: its
-    inputs must all be equally long.
-    """
-    facts = network.facts
-    inputs = {**network.identity, "pixels": source.protocol.pixels.model_dump(mode="json"), "size": facts.size}
-    if facts.sees == "clips":
-        inputs["frames"] = source.protocol.frames.model_dump(mode="json")
-    question = source.variant.card.question
-    if question is not None:
-        return Recipe("answers" if question.mode == "answer" else "likelihoods", inputs)
-    if facts.model == "joint-scorer":
-        return Recipe("scores", inputs)
-    return Recipe("frames" if facts.sees == "images" else "clips", inputs)
-
-
-def text_recipe(network: Network) -> Recipe:
-    """What the text side's output is made of."""
-    return Recipe("texts", network.identity)
-
-
 def make(
     cells: Iterable[Cell],
+    courses: Sequence[Course] = (),
     *,
     open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None],
-    network_of: Callable[[Variant], Network],
+    network_of: Callable[[Variant, SideName], Network],
     store: Store,
 ) -> Plan:
-    """Work out what the cells need.
+    """Work out what the cells, and the training of heads, need.
 
     Args:
         cells: what is to be filled.
+        courses: what is to be trained.
         open_corpus: opens a dataset under a frame rule, or gives None where it is not here.
-        network_of: the network of a variant.
+        network_of: the network on a side of a variant.
         store: tells what is there already.
     """
-    plan = Plan(cells=list(cells))
+    plan = Plan(cells=list(cells), courses=list(courses))
     for cell in plan.cells:
-        network = network_of(cell.source.variant)
+        network = network_of(cell.source.variant, "image")
         rule = cell.source.protocol.frames
         corpus = _corpus(plan, cell, rule, open_corpus)
         plan.naive += naive_passes(cell.dataset, rule, corpus)
@@ -226,7 +184,10 @@ def make(
                 work.inputs[key] = Inputs(corpus, corpus.items(per_frame=network.facts.sees == "images"))
             work.asks.setdefault(key, {}).update(dict.fromkeys(asks_of(cell.source, cell.dataset)))
         if network.facts.model == "dual-encoder":
-            _ask_texts(plan, cell, network)
+            texts = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
+            _ask_texts(plan, network_of(cell.source.variant, "text"), texts)
+    for course in plan.courses:
+        _ask_features(plan, course)
     for work in plan.vision.values():
         _drop_shared_estimates(work, plan)
         work.missing = work.lacking(store.open(work.recipe))
@@ -234,6 +195,21 @@ def make(
         digests = {text_digest(text): text for text in text_work.texts}
         text_work.missing = [digests[digest] for digest in store.open(text_work.recipe).missing(list(digests))]
     return plan
+
+
+def _ask_features(plan: Plan, course: Course) -> None:
+    """The encoders' embeddings of the pictures that heads are trained on, on the shelves that scoring reads."""
+    key = corpus_key(course.dataset, course.lessons[0].source.protocol.frames)
+    for lesson in course.unlearnt:
+        network = course.encoders[str(lesson.variant)]
+        recipe = vision_recipe(network, lesson.source)
+        work = plan.vision.setdefault(recipe.key, VisionWork(recipe, network, lesson.source.protocol))
+        if course.corpus is None:
+            work.estimates.setdefault(course.dataset.name, course.pictures)
+        else:
+            work.inputs.setdefault(key, Inputs(course.corpus, course.corpus.items(per_frame=True)))
+            work.asks.setdefault(key, {}).setdefault("")
+        _ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
 
 
 def _corpus(
@@ -248,23 +224,17 @@ def _corpus(
     return plan.corpora[key]
 
 
-def corpus_key(dataset: DatasetCard, rule: FrameSampling) -> CorpusKey:
-    """What tells two openings of a dataset apart: its name and, since pictures are the same under any, a clip's rule."""
-    return dataset.name, rule.model_dump_json() if dataset.media == "clip" else ""
-
-
-def _ask_texts(plan: Plan, cell: Cell, network: Network) -> None:
+def _ask_texts(plan: Plan, network: Network, texts: Iterable[str]) -> None:
     recipe = text_recipe(network)
     work = plan.texts.setdefault(recipe.key, TextWork(recipe, network))
-    wanted = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
-    work.texts = list(dict.fromkeys([*work.texts, *wanted]))
+    work.texts = list(dict.fromkeys([*work.texts, *texts]))
 
 
 def _drop_shared_estimates(work: VisionWork, plan: Plan) -> None:
     """A set that lies inside another one costs nothing beside it."""
-    cards = {cell.dataset.name: cell.dataset for cell in plan.cells}
+    inside = {cell.dataset.name: cell.dataset.inside for cell in plan.cells}
     for name in list(work.estimates):
-        if cards[name].inside in work.estimates:
+        if inside.get(name) in work.estimates:
             work.estimates[name] = 0
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.lessons import Course
 from bench.plan import Plan, VisionWork
 
 
@@ -20,6 +21,7 @@ def as_facts(plan: Plan) -> dict[str, Any]:
         "bytes_to_read": sum(work["bytes_to_read"] for work in works),
         "texts_to_do": sum(len(work.missing) for work in plan.texts.values()),
         "vision": works,
+        "courses": [_course_facts(course) for course in plan.courses],
         "datasets_absent": plan.absent,
         "weights_absent": plan.unweighted,
     }
@@ -45,6 +47,31 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
             **{name: len(inputs.corpus.samples) for (name, _), inputs in work.inputs.items()},
             **work.estimates,
         },
+    }
+
+
+def _course_facts(course: Course) -> dict[str, Any]:
+    """A course's heads and the teacher's passes that they need: what is missing of each."""
+    return {
+        "dataset": course.dataset.name,
+        "pictures": course.pictures,
+        "heads": len(course.heads),
+        "heads_to_do": len(course.lacking),
+        "teachers": [
+            {
+                "method": teaching.network.method,
+                "pictures_through_the_tower": len(teaching.unseen) if course.corpus is not None else course.pictures,
+                "passes": [
+                    {
+                        "instruction": told.text if told.noise is None else f"noise {told.noise}",
+                        "epoch": None if draw is None else draw.epoch,
+                        "to_do": missing,
+                    }
+                    for (told, draw), missing in teaching.untold.items()
+                ],
+            }
+            for teaching in course.teachings
+        ],
     }
 
 
@@ -80,6 +107,18 @@ def as_text(plan: Plan) -> str:
         f"A loop over the cells would make {facts['loop_over_cells']:,}.",
         f"{facts['texts_to_do']:,} texts to encode; {facts['bytes_to_read'] / 1e9:.2f} GB of files to decode.",
     ]
+    for course in facts["courses"]:
+        lines.append(
+            f"{course['heads']} heads are trained on {course['pictures']:,} pictures of {course['dataset']}; "
+            f"{course['heads_to_do']} are to do."
+        )
+        for teacher in course["teachers"]:
+            told = len({done["instruction"] for done in teacher["passes"]})
+            to_do = sum(done["to_do"] > 0 for done in teacher["passes"])
+            lines.append(
+                f"{teacher['method']} teaches: {teacher['pictures_through_the_tower']:,} pictures through its tower, and "
+                f"{len(teacher['passes'])} passes for {told} instructions, {to_do} of them to do."
+            )
     if any(work["estimated"] for work in facts["vision"]):
         lines.append("Datasets that are not here are counted by their cards.")
     for title, missing in (("Datasets", plan.absent), ("Weights", plan.unweighted)):

@@ -11,13 +11,15 @@ from typing import Any
 from bench import records
 from bench.cards.schema import DatasetCard
 from bench.cards.table_schema import TableCard
+from bench.cards.variant import Variant
 from bench.cells import Choices, Source, distinct_cells, sources
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine import Lost, Machine, fill, pixel_hashes, unreadable
 from bench.errors import BenchError, DataError
-from bench.plan import Plan, vision_recipe
+from bench.plan import Plan
+from bench.recipes import vision_recipe
 from bench.records import Record
 from bench.scoring import Scorer
 from bench.workbench import Workbench
@@ -77,6 +79,10 @@ def run(
     check_complete(plan)
     marks = check_data(plan, bench, allow)
     outcome = fill(plan, bench.store, machine)
+    if any(course.lacking for course in plan.courses):
+        from bench.training import carry_out
+
+        carry_out(plan.courses, outcome.failures, bench, machine, say)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
@@ -84,7 +90,7 @@ def run(
     if not outcome.encoded:
         say("nothing to encode: every embedding is in the store")
     marks += _standing_marks(plan, bench)
-    predictions = Scorer(plan, bench.store, bench.network, bench.head, lost)
+    predictions = Scorer(plan, bench.store, bench.side, bench.head, lost)
     manifest = {
         "command": list(command),
         "began": begun,
@@ -98,6 +104,7 @@ def run(
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
         "networks": network_facts(plan, bench),
         "methods": method_facts(plan, bench),
+        "courses": course_facts(plan),
         "prompts": prompt_facts(plan),
         "pixels": pixel_hashes(plan, machine),
         "encoded": outcome.encoded,
@@ -117,8 +124,9 @@ def check_complete(plan: Plan) -> None:
     if not plan.absent and not plan.unweighted:
         return
     listed = [f"- {text}" for text in dict.fromkeys([*plan.absent.values(), *plan.unweighted.values()])]
-    here = sorted({cell.dataset.name for cell in plan.cells} - set(plan.absent))
-    part = f"; or fill only what is here with --datasets {','.join(here)}" if plan.absent and here else ""
+    asked = {cell.dataset.name for cell in plan.cells}
+    here = sorted(asked - set(plan.absent))
+    part = f"; or fill only what is here with --datasets {','.join(here)}" if here and not asked <= set(here) else ""
     raise BenchError(
         "not everything that this needs is here:\n" + "\n".join(listed), f"get what is missing, as said for each{part}"
     )
@@ -226,7 +234,7 @@ def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
     """What every network was, which variants it served under which protocol, and the pixels that it saw."""
     served: dict[str, set[tuple[str, str]]] = {}
     for source in (cell.source for cell in plan.cells):
-        key = vision_recipe(bench.network(source.variant), source).key
+        key = vision_recipe(bench.side(source.variant, "image"), source).key
         served.setdefault(key, set()).add((str(source.variant), source.protocol.name))
     return [
         {
@@ -239,6 +247,7 @@ def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
             "shelf": f"{work.recipe.step}/{work.recipe.key}",
         }
         for key, work in plan.vision.items()
+        if key in served
     ]
 
 
@@ -248,15 +257,43 @@ def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
     for cell in plan.cells:
         variant = cell.source.variant
         if str(variant) not in facts:
-            head = variant.card.head
             facts[str(variant)] = {
                 "title": variant.title,
                 "card": str(variant.card.path),
-                "head": None
-                if head is None
-                else {"file": head.file, "hash": bench.weight_hash(bench.head_file(variant))},
+                "head": _head_facts(variant, cell.source.seeds, bench),
             }
     return facts
+
+
+def _head_facts(variant: Variant, seeds: Sequence[int | None], bench: Workbench) -> dict[str, Any] | None:
+    """A variant's head files and their hashes, and what stands on the two sides."""
+    head = variant.card.head
+    if head is None:
+        return None
+    files = [bench.head_file(variant, seed) for seed in seeds] if head.projects else []
+    return {
+        "image": head.image,
+        "text": head.text,
+        "files": [
+            {"seed": seed, "file": str(file), "hash": bench.weight_hash(file)}
+            for seed, file in zip(seeds, files, strict=False)
+        ],
+    }
+
+
+def course_facts(plan: Plan) -> list[dict[str, Any]]:
+    """What heads were trained on: the pictures and, for every variant, its recipe as it was followed."""
+    return [
+        {
+            "dataset": course.dataset.name,
+            "root": str(course.corpus.root),
+            "pictures": course.pictures,
+            "fingerprint": course.corpus.fingerprint,
+            "recipes": {str(lesson.variant): lesson.recipe.model_dump(mode="json") for lesson in course.lessons},
+        }
+        for course in plan.courses
+        if course.corpus is not None
+    ]
 
 
 def prompt_facts(plan: Plan) -> dict[str, Any]:

@@ -8,16 +8,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.answers import parse_all
+from bench.cards.schema import SideName
 from bench.cards.variant import Variant
 from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.loader import Item
 from bench.engine import Lost
+from bench.errors import BenchError
 from bench.models.network import PARTED, Network
-from bench.plan import Plan, asks_of, corpus_key, row_key, text_digest, text_recipe
+from bench.plan import Plan
+from bench.recipes import asks_of, corpus_key, row_key, text_digest, text_recipe
 from bench.records import FoldPredictions
 from bench.store import Recipe, Shelf, Store
-from bench.transfer.heads import Floats, Head
+from bench.transfer.heads import Floats, Head, LinearHead
 from bench.zeroshot import Decision, decide, logits, pool
 
 CLIPS_PER_POOL = 512
@@ -28,15 +31,15 @@ class Scorer:
     """Scores cells; what two cells share is read once.
 
     Attributes:
-        network_of: the network of a variant.
-        head_of: the head of a variant, for embeddings of that width.
+        network_of: the network on a side of a variant.
+        head_of: the head on a side of a variant, for embeddings of that width, from the training with that seed.
         lost: unreadable samples; they are left out of the cells that need them, and the caller has said so.
     """
 
     plan: Plan
     store: Store
-    network_of: Callable[[Variant], Network]
-    head_of: Callable[[Variant, int], Head | None]
+    network_of: Callable[[Variant, SideName], Network]
+    head_of: Callable[[Variant, SideName, int, int | None], Head | None]
     lost: Lost
     _shelves: dict[str, Shelf] = field(default_factory=dict)
     _pooled: dict[tuple[str, ...], Floats] = field(default_factory=dict)
@@ -55,7 +58,7 @@ class Scorer:
         corpus = self.plan.corpora[corpus_key(cell.dataset, cell.source.protocol.frames)]
         gone = self.lost.get(cell.dataset.name, {})
         kept = [position for position in range(len(corpus.samples)) if position not in gone]
-        network = self.network_of(cell.source.variant)
+        network = self.network_of(cell.source.variant, "image")
         work = self.plan.vision_of(cell, network)
         shelf = self._shelf(work.recipe)
         items = [
@@ -80,14 +83,24 @@ class Scorer:
         return self._shelves[recipe.key]
 
     def _similarities(self, cell: Cell, network: Network, shelf: Shelf, items: Sequence[tuple[Item, ...]]) -> Floats:
-        text_shelf = self._shelf(text_recipe(network))
+        variant = cell.source.variant
+        text_shelf = self._shelf(text_recipe(self.network_of(variant, "text")))
         texts = cell.source.texts(cell.dataset.classes)
         rows = [text_shelf.rows([text_digest(text) for text in row]) for row in texts]
-        head = self.head_of(cell.source.variant, rows[0].shape[1])
-        head_name = "" if head is None or head.linear else cell.source.variant.key
-        key = (shelf.recipe.key, *corpus_key(cell.dataset, cell.source.protocol.frames), head_name)
+        text_head = self.head_of(variant, "text", rows[0].shape[1], cell.seed)
+        if text_head is not None:
+            rows = [text_head.project(row) for row in rows]
+        head = self.head_of(variant, "image", shelf.width, cell.seed)
+        own = "" if head is None or head.linear else f"{variant} {cell.seed}"
+        key = (shelf.recipe.key, *corpus_key(cell.dataset, cell.source.protocol.frames), own)
         if key not in self._pooled:
             self._pooled[key] = pooled(shelf, items, head)
+        seen = self._pooled[key].shape[1] if not isinstance(head, LinearHead) else len(head.weight)
+        if len(items) and seen != rows[0].shape[1]:
+            raise BenchError(
+                f"{variant}: its image side is {seen} wide and its text side {rows[0].shape[1]}",
+                "use a head that was trained towards this teacher",
+            )
         return logits(
             self._pooled[key],
             rows,

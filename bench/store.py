@@ -102,11 +102,15 @@ class Shelf:
         Raises:
             StoreError: a digest has no row (the caller asks `missing` first).
         """
-        width = self._arrays[0]["row"].shape[1] if self._arrays else 0
-        result = np.empty((len(digests), width), np.float32)
+        result = np.empty((len(digests), self.width), np.float32)
         for here, rows in self._by_shard(digests):
             result[here] = rows
         return result
+
+    @property
+    def width(self) -> int:
+        """D; 0 while it holds nothing."""
+        return int(self._arrays[0]["row"].shape[1]) if self._arrays else 0
 
     def texts(self, digests: Sequence[bytes]) -> list[str]:
         """The rows of a shelf of texts.

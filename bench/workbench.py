@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from bench.cards.catalog import Catalog
-from bench.cards.schema import DatasetCard
-from bench.cards.variant import Variant
+from bench.cards.schema import DatasetCard, EncoderFacts, SideName
+from bench.cards.variant import Variant, parse, resolve
 from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, digests
 from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob
 from bench.errors import DataError, StoreError, WeightsError
+from bench.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.models.network import Network
-from bench.plan import CorpusKey, Plan, corpus_key, make
+from bench.plan import Plan, make
+from bench.recipes import CorpusKey, corpus_key
 from bench.settings import Settings
 from bench.store import DIGEST_BYTES, Recipe, Store
-from bench.transfer.heads import Head, LinearHead, fitting, read_linear
+from bench.transfer.facts import HeadRecipe
+from bench.transfer.heads import Head, LinearHead, fitting, read_head, read_linear
 
 T = TypeVar("T")
+
+# Real heads take 8 to 150 MB each; a table of trained ones has dozens.
+HEADS_HELD = 8
 
 
 @dataclass
@@ -34,7 +40,7 @@ class Workbench:
 
     Attributes:
         dtype: precision of the towers.
-        limit: at most this many samples a fold, evenly spaced; 0 is all.
+        limit: at most this many samples a fold of a test set, evenly spaced; 0 is all.
         workers: hashing threads.
         warnings: lines for the user and the manifest.
     """
@@ -48,7 +54,8 @@ class Workbench:
     warnings: list[str] = field(default_factory=list)
     _networks: dict[str, Network] = field(default_factory=dict)
     _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
-    _heads: dict[Path, LinearHead] = field(default_factory=dict)
+    _heads: dict[Path, Head] = field(default_factory=dict)
+    _trained: dict[HeadKey, Path] = field(default_factory=dict)
     _digests: DigestCache | None = None
 
     @property
@@ -109,22 +116,58 @@ class Workbench:
         key = corpus_key(card, rule)
         if key not in self._corpora:
             corpus = open_corpus(card, self.settings.data_root(card), rule, self.digest_cache, self.workers)
-            self._corpora[key] = limited(corpus, self.limit) if self.limit else corpus
+            self._corpora[key] = limited(corpus, self.limit) if self.limit and card.labelled else corpus
         return self._corpora[key]
 
-    def head(self, variant: Variant, width: int) -> Head | None:
-        """The projection head of a variant for embeddings of that width; None where nothing is projected.
+    def side(self, variant: Variant, side: SideName) -> Network:
+        """The network on a side of a variant: its own, or the teacher as its recipe tells it.
 
         Raises:
-            WeightsError: its file is not here, is no head, or does not fit.
+            WeightsError: as `network`.
+        """
+        head = variant.card.head
+        if head is None or head.of(side) != "teacher":
+            return self.network(variant)
+        recipe = recipe_of(variant)
+        return self.teacher(recipe, {"instruction": recipe.instruction.model_dump()})
+
+    def teaching(self, recipe: HeadRecipe) -> Variant:
+        """The method whose weights the teacher loads."""
+        name, axes = parse(recipe.teacher)
+        return resolve(self.catalog.method(name), axes)
+
+    def teacher(self, recipe: HeadRecipe, options: Mapping[str, Any] | None = None) -> Network:
+        """The teacher that a recipe names: that method's weights, under the teacher's adapter.
+
+        Raises:
+            WeightsError: as `network`.
+        """
+        variant = self.teaching(recipe)
+        own = self.network(variant)
+        facts = EncoderFacts(
+            adapter=recipe.adapter, size=own.facts.size, weights=own.facts.weights, options=dict(options or {})
+        )
+        return Network(str(variant), facts, own.weights, own.hashes, own.dtype)
+
+    def head(self, variant: Variant, side: SideName, width: int | None = None, seed: int | None = None) -> Head | None:
+        """The projection head on a side of a variant; None where nothing is projected there.
+
+        Args:
+            width: of the embeddings that it must take, where that is known.
+            seed: of its training; the recipe's first by default.
+
+        Raises:
+            WeightsError: its file is not here, is no head, or does not fit; or it is not trained yet.
         """
         facts = variant.card.head
-        if facts is None or facts.image == "encoder":
+        if facts is None or facts.of(side) != "projected":
             return None
-        path = self.head_file(variant)
+        path = self.head_file(variant, seed)
         if path not in self._heads:
-            self._heads[path] = self._read_head(path, facts.key)
-        return fitting(self._heads[path], path, width)
+            if len(self._heads) == HEADS_HELD:
+                del self._heads[next(iter(self._heads))]
+            self._heads[path] = read_head(path).head if facts.trained else self._read_head(path, facts.key)
+        return self._heads[path] if width is None else fitting(self._heads[path], path, width)
 
     def _read_head(self, path: Path, key: str) -> LinearHead:
         """The head from the store, or from its file the first time: reading a checkpoint imports torch."""
@@ -145,25 +188,33 @@ class Workbench:
             self.warn(f"the head {path.name} is not kept in the store: {error.what}")
         return head
 
-    def head_file(self, variant: Variant) -> Path:
+    def head_file(self, variant: Variant, seed: int | None = None) -> Path:
         """Where the head of a variant lies.
 
         Raises:
-            WeightsError: it is not here.
+            WeightsError: it is not here, or not trained yet.
         """
-        assert variant.card.head is not None
-        file = variant.card.head.file
-        if not file:
-            raise WeightsError(f"the head of {variant} is not trained yet", f"bench train {variant}")
-        if "teacher" in (variant.card.head.image, variant.card.head.text):
-            raise WeightsError(f"{variant} compares with its teacher's embeddings, and there are none", "bench train")
-        return self.settings.weight(file, variant.card.weights.get(file), variant.method)
+        facts = variant.card.head
+        assert facts is not None
+        if not facts.trained:
+            return self.settings.weight(facts.file, variant.card.weights.get(facts.file), variant.method)
+        key = HeadKey(str(variant), recipe_of(variant).seeds[0] if seed is None else seed)
+        if key not in self._trained:
+            self.plan((), [self.lesson(variant)])
+        if not self._trained[key].exists():
+            raise WeightsError(f"the head of {variant}, seed {key.seed}, is not trained yet", f"bench train {variant}")
+        return self._trained[key]
 
-    def plan(self, cells: Iterable[Cell], *, tolerant: bool = False) -> Plan:
-        """Plan cells.
+    def lesson(self, variant: Variant, seeds: Sequence[int] = ()) -> Lesson:
+        """How the head of a variant is trained in this world."""
+        return lesson_of(variant, self.catalog, self.settings.recipe, seeds)
+
+    def plan(self, cells: Iterable[Cell], lessons: Sequence[Lesson] | None = None, *, tolerant: bool = False) -> Plan:
+        """Plan cells, and the training of heads.
 
         Args:
             cells: what is to be filled.
+            lessons: what is to be trained; whatever the cells need by default.
             tolerant: note datasets and weights that are not here in the plan, instead of raising.
         """
         absent: dict[str, str] = {}
@@ -175,22 +226,51 @@ class Workbench:
                 return None
             return self.corpus(card, rule)
 
-        def network_or_stand_in(variant: Variant) -> Network:
+        def or_stand_in(variant: Variant, found: Callable[[], Network], options: Mapping[str, Any]) -> Network:
             try:
-                if variant.card.head is not None:
-                    self.head_file(variant)
-                return self.network(variant)
+                return found()
             except WeightsError as error:
                 if not tolerant:
                     raise
                 unweighted[str(variant)] = str(error)
-                facts = variant.card.encoder
+                facts = variant.card.encoder.model_copy(update={"options": {**variant.card.encoder.options, **options}})
                 stand_in = {role: f"absent {file}" for role, file in facts.weights.items()}
                 return Network(variant.method, facts, {}, stand_in, self.dtype, variant.card.environment)
 
-        plan = make(cells, open_corpus=corpus_or_none, network_of=network_or_stand_in, store=self.store)
+        def network_of(variant: Variant, side: SideName) -> Network:
+            head = variant.card.head
+            if head is not None and head.of(side) == "teacher":
+                recipe = recipe_of(variant)
+                told = {"instruction": recipe.instruction.model_dump()}
+                return or_stand_in(self.teaching(recipe), lambda: self._complete(variant, side), told)
+            return or_stand_in(variant, lambda: self._complete(variant, side), {})
+
+        def teacher_of(recipe: HeadRecipe) -> Network:
+            return or_stand_in(self.teaching(recipe), lambda: self.teacher(recipe), {})
+
+        wanted = list(cells)
+        if lessons is None:
+            taught = {str(cell.source.variant): cell.source.variant for cell in wanted if cell.seed is not None}
+            lessons = [self.lesson(variant) for variant in taught.values()]
+        courses = courses_of(
+            lessons,
+            self.catalog,
+            open_corpus=corpus_or_none,
+            network_of=lambda variant: or_stand_in(variant, lambda: self.network(variant), {}),
+            teacher_of=teacher_of,
+            store=self.store,
+        )
+        self._trained.update({key: head.path for course in courses for key, head in course.heads.items()})
+        plan = make(wanted, courses, open_corpus=corpus_or_none, network_of=network_of, store=self.store)
         plan.absent, plan.unweighted = absent, unweighted
         return plan
+
+    def _complete(self, variant: Variant, side: SideName) -> Network:
+        """The network on a side, once the published head beside it is found too."""
+        head = variant.card.head
+        if head is not None and head.projects and not head.trained:
+            self.head_file(variant)
+        return self.side(variant, side)
 
 
 def _message(call: Callable[[], object]) -> str:

@@ -74,17 +74,22 @@ def logits(
     similarity: Literal["cosine", "dot"],
     scale: float,
 ) -> Floats:
-    """Scores `[N, K]` of pooled embeddings `[N, D]` (from `pool`) against each class's prompts `[P, D]`.
+    """Scores `[N, K]` of pooled embeddings `[N, D]` against each class's prompts.
+
+    Args:
+        pooled: from `pool`, with the same head.
+        texts: for each class its prompts `[P, H]`, in the space that the samples are projected to.
+        head: on the samples' side.
+        combine: see `prototypes`.
+        similarity: likewise.
+        scale: factor on every score.
 
     With a linear head W both sides meet as x W'W y, so the samples are never projected: with G = W'W `[D, D]` the score
     is x G y and the projected length the root of x G x. At 512 to 4096 that is an eighth of the work.
     """
-    if head is not None:
-        texts = [head.project(text) for text in texts]
     classes = prototypes(texts, combine, similarity)
     if isinstance(head, LinearHead):
-        gram = head.weight.T @ head.weight
-        length = np.sqrt(np.maximum(np.einsum("nd,nd->n", pooled @ gram, pooled), TINY))
+        length = np.sqrt(np.maximum(np.einsum("nd,nd->n", pooled @ head.gram, pooled), TINY))
         raw = pooled @ (head.weight.T @ classes.T)
     else:
         length = np.linalg.norm(pooled, axis=-1)

@@ -15,7 +15,7 @@ import pytest
 
 from bench.records import open_record
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("miniature")]
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = {

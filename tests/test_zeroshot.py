@@ -40,7 +40,8 @@ def plain(z: Any, texts: list[Any], combine: str, scale: float) -> Any:
 def test_scores_follow_the_formulas(combine: Any, with_head: bool) -> None:
     frames, texts = made(0, 6, 4, 16), [made(1, 3, 16), made(2, 5, 16), made(3, 1, 16)]
     head = LinearHead(made(4, 40, 16)) if with_head else None
-    found = logits(pool(frames, head), texts, head, combine=combine, similarity="cosine", scale=100.0)
+    compared = texts if head is None else [head.project(text) for text in texts]
+    found = logits(pool(frames, head), compared, head, combine=combine, similarity="cosine", scale=100.0)
     if head is None:
         expected = plain(frames.mean(1), texts, combine, 100.0)
     else:

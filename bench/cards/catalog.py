@@ -24,7 +24,8 @@ from bench.errors import BenchError, UnknownName
 
 ENTRY_POINTS = "bench.cards"
 BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
-INHERITED = ("encoder", "question", "native", "axes", "default", "weights", "media")
+# What speaks of the method itself, and not of how it is run; everything else is taken over from the card that it extends.
+OWN = {"kind", "name", "title", "source", "page", "licence", "extends", "unknowns", "notes"}
 NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
 
 AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard | ClaimsCard | FigureCard
@@ -244,7 +245,7 @@ def _with_base(raw: _Raw, methods: Mapping[str, _Raw], seen: tuple[str, ...]) ->
     if base_name not in methods:
         raise UnknownName("method to extend", base_name, methods)
     base = _with_base(methods[base_name], methods, (*seen, raw.name))
-    inherited: dict[str, Any] = {key: base[key] for key in INHERITED if key in base}
+    inherited = {key: value for key, value in base.items() if key not in OWN}
     return merged(inherited, own)
 
 

@@ -102,6 +102,7 @@ class EncoderFacts(Facts):
 
 
 Side = Literal["projected", "encoder", "teacher"]
+SideName = Literal["image", "text"]
 
 
 class HeadFacts(Facts):
@@ -121,6 +122,20 @@ class HeadFacts(Facts):
     recipe: HeadRecipe | None = None
     image: Side = "projected"
     text: Side = "projected"
+
+    @property
+    def projects(self) -> bool:
+        """Whether the head itself is used."""
+        return "projected" in (self.image, self.text)
+
+    @property
+    def trained(self) -> bool:
+        """Whether it is trained here."""
+        return self.projects and not self.file
+
+    def of(self, side: SideName) -> Side:
+        """What stands on a side."""
+        return self.image if side == "image" else self.text
 
     @model_validator(mode="after")
     def _one_source(self) -> HeadFacts:
@@ -165,7 +180,7 @@ class MethodCard(Card):
     """A system that fills a row: network, input, head, and the axes its variants differ in.
 
     Attributes:
-        extends: a card whose facts are taken over first; this card's own are merged on top.
+        extends: a card whose facts, but for its descriptions, are taken over first; this card's own are merged on top.
         page: the authors' public home.
         trained_on: names of datasets whose clips, captions or labels the weights have seen; such a cell is marked.
         environment: where the adapter runs, if not beside today's libraries.

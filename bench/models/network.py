@@ -76,15 +76,19 @@ class Network:
         text = json.dumps(self.identity, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    def load(self, device: str) -> Any:
+    def load(self, device: str, contract: type[Any] | None = None) -> Any:
         """Build the adapter on a device.
+
+        Args:
+            device: torch's name.
+            contract: the protocol it must implement, where that is not the one that its card's facts say.
 
         Raises:
             BenchError: its options are not those of the card, or it does not implement the protocol it should, or its
                 environment cannot be built.
             WeightsError: the checkpoint is not what the adapter can load.
         """
-        contract = CONTRACTS[self.facts.model, self.facts.sees]
+        contract = contract or CONTRACTS[self.facts.model, self.facts.sees]
         if self.environment is not None:
             return self._load_isolated(self.environment, contract, device)
         cls = adapter_class(self.facts.adapter)

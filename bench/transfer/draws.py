@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-
-class Draw(NamedTuple):
-    """One pass of a teacher whose dropout is active.
-
-    Attributes:
-        seed: of the whole series.
-        epoch: which pass of it.
-    """
-
-    seed: int
-    epoch: int
+from bench.transfer.facts import Draw
 
 
 def row_seeds(digests: Sequence[bytes], purpose: str, draw: Draw | None = None) -> list[int]:

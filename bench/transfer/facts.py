@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -63,6 +63,18 @@ class Instruction(BaseModel):
 
     text: str
     noise: int | None = None
+
+
+class Draw(NamedTuple):
+    """One pass of a teacher whose dropout is active.
+
+    Attributes:
+        seed: of the whole series.
+        epoch: which pass of it.
+    """
+
+    seed: int
+    epoch: int
 
 
 Loss = Literal["symmetric-contrastive", "one-sided-contrastive", "squared-error"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -56,6 +57,11 @@ class LinearHead:
     def width(self) -> int:
         """The width of the embeddings that it takes."""
         return int(self.weight.shape[1])
+
+    @cached_property
+    def gram(self) -> Floats:
+        """`weight.T @ weight` `[D, D]`: with it lengths and products are known without projecting."""
+        return self.weight.T @ self.weight
 
     def project(self, embeddings: Floats) -> Floats:
         """`embeddings @ weight.T`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,16 @@ import torch
 from torch import Tensor
 
 from bench.progress import bar
+from bench.recipes import target_recipe
 from bench.store import Recipe, Shelf, Store
-from bench.transfer.draws import Draw, row_seeds
-from bench.transfer.facts import Instruction
+from bench.transfer.draws import row_seeds
+from bench.transfer.facts import Draw, Instruction
 
 BLOCK = 32
 BYTES_PER_SHARD = 64 * 2**20
 
 
+@runtime_checkable
 class Teaches(Protocol):
     """What `teacher.Teacher` does."""
 
@@ -55,24 +57,6 @@ class Faces(NamedTuple):
 
     digests: Sequence[bytes]
     pixels: Tensor
-
-
-def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None) -> Recipe:
-    """What query outputs are made of.
-
-    Args:
-        teacher: the network's identity: adapter, version, weights' hashes, precision.
-        pixels: the input protocol's facts.
-        size: side of the input.
-        draw: of active dropout.
-    """
-    inputs = {**teacher, "pixels": dict(pixels), "size": size}
-    return Recipe("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
-
-
-def target_recipe(queries: Recipe, instruction: Instruction) -> Recipe:
-    """What targets are made of: their draw is that of the query outputs."""
-    return Recipe("targets", {"queries": queries.key, "instruction": instruction.model_dump()})
 
 
 def fill_queries(

@@ -34,15 +34,29 @@ class Teacher:
         weights: as `bench.models.blip2.Blip2` takes them.
         device: torch's name.
         dtype: of the image tower; in half precision Flan-T5 runs in bfloat16 and the Q-Former in float32.
+        instruction: as `bench.transfer.facts.Instruction`: with it the teacher is a dual encoder too, and can stand on a
+            side of a comparison in the encoder's place.
 
     Raises:
         WeightsError: a file is missing or cannot be read, or does not fit the network.
+        BenchError: the instruction is noise, which is drawn for the faces of a training.
     """
 
     version = "1"
+    # It has no factor of its own, and on a side alone a factor changes no decision.
     logit_scale = 1.0
 
-    def __init__(self, weights: Mapping[str, Path], device: str = "cpu", dtype: str = "float32") -> None:
+    def __init__(
+        self,
+        weights: Mapping[str, Path],
+        device: str = "cpu",
+        dtype: str = "float32",
+        *,
+        instruction: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._told = None if instruction is None else Instruction.model_validate(instruction)
+        if self._told is not None and self._told.noise is not None:
+            raise BenchError("an instruction of noise cannot stand on a side", "choose an instruction with a text")
         whole = Blip2(weights, device, dtype)
         network: Any = whole._model
         network.qformer.set_attn_implementation("eager")
@@ -109,6 +123,17 @@ class Teacher:
                 told = drawn.to(words)
             tokens = self._projection(queries.to(self._device)).to(told.dtype)
             return self._pooled(torch.cat([tokens, told], dim=1), seeds, dropout)
+
+    def encode_images(self, pixels: Tensor) -> Tensor:
+        """The pooled encoder outputs `[B, H]` float32 for pictures `[B, 3, S, S]` and the instruction it was built with.
+
+        Raises:
+            BenchError: it was built without one.
+        """
+        if self._told is None:
+            raise BenchError("a teacher without an instruction", "build it with one")
+        nobody = [0] * len(pixels)  # without dropout and noise nothing is drawn
+        return self.targets(self.queries(self.see(pixels), nobody), self._told, nobody)
 
     def encode_texts(self, texts: Sequence[str]) -> Tensor:
         """The mean `[M, H]` float32 over each text's own encoder outputs, without any picture.

@@ -16,9 +16,6 @@ from synthetic import write_dataset, write_record
 from bench.cards.catalog import load
 from bench.report.build import page
 
-# One browser a test run, however many processes share the tests.
-pytestmark = pytest.mark.xdist_group("chromium")
-
 TITLE = "document.getElementById('view-title').textContent"
 OPEN = "document.getElementById('view').open"
 WIDE = "[document.documentElement, document.getElementById('view')].some(e => e.scrollWidth > e.clientWidth)"

@@ -81,7 +81,8 @@ def test_clips_are_scored_with_the_head_on_every_frame(name: str) -> None:
         image = torch.nn.functional.normalize(image, dim=-1)
         words = [torch.nn.functional.normalize(module(torch.from_numpy(text)), dim=-1) for text in texts]
         expected = torch.stack([(100 * image @ word.T).mean(1) for word in words], dim=1).numpy()
-    found = logits(pool(frames, head), texts, head, combine="mean-logits", similarity="cosine", scale=100.0)
+    compared = [head.project(text) for text in texts]
+    found = logits(pool(frames, head), compared, head, combine="mean-logits", similarity="cosine", scale=100.0)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-4)
 
 

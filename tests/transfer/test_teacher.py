@@ -14,10 +14,11 @@ from torch import Tensor
 
 from bench.errors import BenchError
 from bench.mini import blip2 as mini
+from bench.recipes import query_recipe, target_recipe
 from bench.store import Recipe, Store
-from bench.transfer.draws import Draw, RowDropout, mixed, noise, row_seeds
-from bench.transfer.facts import Instruction
-from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets, query_recipe, target_recipe
+from bench.transfer.draws import RowDropout, mixed, noise, row_seeds
+from bench.transfer.facts import Draw, Instruction
+from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
 from bench.transfer.teacher import Teacher
 
 HUB = "Salesforce/blip2-flan-t5-xxl"

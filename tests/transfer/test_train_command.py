@@ -4,43 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
-from bench.mini import blip2 as mini
 from bench.transfer.heads import read_head, read_linear
 
+PUPIL = """
+kind = "method"
+name = "pupil"
+extends = "exp-clip"
+head.recipe.dataset = "tiny-faces"
+head.recipe.schedule.batch = 4
+"""
 SMALL = ("dataset=tiny-faces", "schedule.batch=4", "schedule.epochs=2", "schedule.rate=0.01")
 STILL = (*SMALL, "dropout=false")
 PICTURES, EPOCHS, STEPS = 15, 2, 6
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small are slower on several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def teacher_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("teacher")
-    mini.write(folder)
-    return folder
-
-
-@pytest.fixture
-def school(world: Any, teacher_weights: Path) -> Any:
-    """The small world with a teacher in it."""
-    shutil.copytree(teacher_weights, world.root / "weights", dirs_exist_ok=True)
-    return world
 
 
 def train(school: Any, *args: str, facts: tuple[str, ...] = STILL) -> Any:
@@ -164,7 +145,13 @@ def test_a_missing_teacher_is_named(world: Any) -> None:
     assert answer.code == 2 and "the weights Salesforce/blip2-flan-t5-xxl of blip2 are not here" in answer.err
 
 
-def test_a_row_whose_head_is_not_trained_says_how(school: Any) -> None:
+def test_a_row_whose_head_is_not_trained_names_the_pictures_it_needs(school: Any) -> None:
     answer = school.run("--methods", "exp-clip:backbone=B32,instruction=empty", "--datasets", "tiny-faces")
-    assert answer.code == 2 and "is not trained yet" in answer.err
-    assert "bench train exp-clip:backbone=B32,instruction=empty" in answer.err
+    assert answer.code == 2 and "CAER-S is not here" in answer.err and "--datasets" not in answer.err
+
+
+def test_a_head_that_a_command_lacks_and_cannot_train_says_how(school: Any) -> None:
+    (school.root / "cards" / "pupil.toml").write_text(PUPIL)
+    picture = school.root / "data" / "tiny-faces" / "sadness" / "001.jpg"
+    answer = school.call("predict", str(picture), "--method", "pupil:backbone=B32,instruction=empty", *school.flags)
+    assert answer.code == 2 and "bench train pupil:backbone=B32,instruction=empty" in answer.err

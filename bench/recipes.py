@@ -1,0 +1,88 @@
+"""What an artifact is made of: the recipes and row keys that the store files embeddings, answers and targets under.
+
+Whatever must recompute a row when it changes is in here; whatever must not, is not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from bench.cards.schema import DatasetCard
+from bench.cells import Source
+from bench.data.protocol import FrameSampling
+from bench.models.network import PARTED, Network
+from bench.store import Recipe
+from bench.transfer.facts import Draw, Instruction
+
+CorpusKey = tuple[str, str]
+
+
+def corpus_key(dataset: DatasetCard, rule: FrameSampling) -> CorpusKey:
+    """What tells two openings of a dataset apart: its name and, since pictures are the same under any, a clip's rule."""
+    return dataset.name, rule.model_dump_json() if dataset.media == "clip" else ""
+
+
+def text_digest(text: str) -> bytes:
+    """The digest that a text's embedding is stored under."""
+    return hashlib.blake2b(text.encode(), digest_size=16).digest()
+
+
+def row_key(item: bytes, ask: str) -> bytes:
+    """The digest under which the answer to an ask about an item is stored; an embedding answers the empty ask."""
+    return item if not ask else hashlib.blake2b(item + ask.encode(), digest_size=16).digest()
+
+
+def asks_of(source: Source, dataset: DatasetCard) -> list[str]:
+    """What a network is asked about each item of a dataset in a cell, each once."""
+    card = source.variant.card
+    if card.encoder.model == "dual-encoder":
+        return [""]
+    if card.question is None:
+        return list(dict.fromkeys(text for row in source.texts(dataset.classes) for text in row))
+    asked = card.question.about(dataset.classes)
+    if card.question.mode == "answer":
+        return [asked]
+    return [f"{asked}{PARTED}{name}" for name in dataset.classes]
+
+
+def vision_recipe(network: Network, source: Source) -> Recipe:
+    """What the vision side's output is made of.
+
+    Which frames of a clip were seen is in an item's digest and not here. A network that takes whole clips has the frame rule
+    in it too, because how many frames there are decides what the network computes.
+    """
+    facts = network.facts
+    inputs = {**network.identity, "pixels": source.protocol.pixels.model_dump(mode="json"), "size": facts.size}
+    if facts.sees == "clips":
+        inputs["frames"] = source.protocol.frames.model_dump(mode="json")
+    question = source.variant.card.question
+    if question is not None:
+        return Recipe("answers" if question.mode == "answer" else "likelihoods", inputs)
+    if facts.model == "joint-scorer":
+        return Recipe("scores", inputs)
+    return Recipe("frames" if facts.sees == "images" else "clips", inputs)
+
+
+def text_recipe(network: Network) -> Recipe:
+    """What the text side's output is made of."""
+    return Recipe("texts", network.identity)
+
+
+def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None) -> Recipe:
+    """What query outputs are made of.
+
+    Args:
+        teacher: the network's identity: adapter, version, weights' hashes, precision.
+        pixels: the input protocol's facts.
+        size: side of the input.
+        draw: of active dropout.
+    """
+    inputs = {**teacher, "pixels": dict(pixels), "size": size}
+    return Recipe("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
+
+
+def target_recipe(queries: Recipe, instruction: Instruction) -> Recipe:
+    """What targets are made of: their draw is that of the query outputs."""
+    return Recipe("targets", {"queries": queries.key, "instruction": instruction.model_dump()})
