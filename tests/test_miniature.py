@@ -1,4 +1,4 @@
-"""The paper's Tables 2 and A on the miniature: above chance, the same again, quick when warm, and held by the gate."""
+"""The whole paper on the miniature: above chance, the same again, quick when warm, and held by the gate."""
 
 from __future__ import annotations
 
@@ -29,17 +29,43 @@ CLASSES = {
     "afew": 7,
 }
 BACKBONES = ("B32", "B16", "L14")
+TABLES = ("1", "2", "3", "4", "5", "A", "B")
 
 
 def command(store: Path, runs: Path, *args: str) -> list[str]:
     return [sys.executable, "-m", "bench.cli", "run", *args, "--mini", "--store", str(store), "--out", str(runs)]
 
 
+OWN_CODE = '''
+from torch.nn.functional import adaptive_avg_pool2d
+
+
+class Adapter:
+    """Mean colours of nine fields against the letters of the text."""
+
+    logit_scale = 100.0
+
+    def __init__(self, weights, device, dtype):
+        import torch
+
+        self.letters = torch.randn(256, 27, generator=torch.Generator().manual_seed(1)).to(device)
+
+    def encode_images(self, pixels):
+        return adaptive_avg_pool2d(pixels, 3).flatten(1) - 0.5
+
+    def encode_texts(self, texts):
+        import torch
+
+        return torch.stack([self.letters[list(text.encode())].mean(0) for text in texts])
+'''
+
+
 @pytest.fixture(scope="module")
 def cold(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cold run of both tables, in a folder with its `store` and its `runs`."""
+    """A cold run of the whole paper, in a folder with its `store` and its `runs`."""
     root = tmp_path_factory.mktemp("miniature")
-    run = command(root / "store", root / "runs", "--table", "2", "--table", "A")
+    tables = [part for name in TABLES for part in ("--table", name)]
+    run = command(root / "store", root / "runs", *tables)
     done = subprocess.run(run, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return root
@@ -142,3 +168,76 @@ def test_no_setting_of_the_machine_reaches_the_miniature(cold: Path, tmp_path: P
     run = command(cold / "store", tmp_path, "--table", "2", "--datasets", "raf-db")
     done = subprocess.run(run, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "nothing to encode" in done.stderr
+
+
+def commands(heading: str, number: int = 0) -> list[str]:
+    """The commands of a code block under a heading of the README, without their remarks."""
+    section = (ROOT / "README.md").read_text().partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    block = section.split("```")[1 + 2 * number]
+    return [line.partition("  #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
+def test_a_stranger_adds_a_baseline_by_the_readme(cold: Path, tmp_path: Path) -> None:
+    """Just its steps, in a folder of her own, with fewer than thirty lines of code; then as an installed package."""
+    assert len(OWN_CODE.splitlines()) < 30
+    env = {
+        **os.environ,
+        "BENCH_STORE": str(cold / "store"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+
+    def call(line: str, **extra: str) -> str:
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, env=env | extra, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    new, edit, check, run = commands("Adding a baseline")
+    assert edit == "$EDITOR mine/adapter.py"
+    call(new)
+    (tmp_path / "mine" / "adapter.py").write_text(OWN_CODE)
+    assert "mine" in call(f"{check} --mini")
+    table = call(f"{run} --mini")
+    assert "EmotionCLIP" in table and any(line.split()[0] == "mine" for line in table.splitlines() if line.split())
+
+    facts = (ROOT / "README.md").read_text().partition("```toml\n# pyproject.toml beside mine/")[2]
+    (tmp_path / "pyproject.toml").write_text("#" + facts.partition("```")[0])
+    (tmp_path / "mine" / "__init__.py").touch()
+    call("uv build --quiet --wheel --out-dir dist . && uv pip install --quiet --no-deps --target site dist/*.whl")
+    (tmp_path / "mine").rename(tmp_path / "gone")
+    (tmp_path / "pyproject.toml").unlink()
+    installed = {"PYTHONPATH": str(tmp_path / "site")}
+    assert "mine" in call("bench list methods", **installed)
+    again = call("bench run --table 1 --methods +mine --mini", **installed)
+    assert [line for line in again.splitlines() if "mine" in line] == [
+        line for line in table.splitlines() if "mine" in line
+    ]
+
+
+def test_every_system_of_table_1_is_listed() -> None:
+    done = subprocess.run([sys.executable, "-m", "bench.cli", "list"], capture_output=True, text=True, check=True)
+    for name in ("blip2", "blip2-lavis", "farl", "flava", "videoclip", "xclip", "emotionclip", "emoclip", "exp-clip"):
+        assert name in done.stdout
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_cell_that_the_paper_fills_is_filled(cold: Path, name: str) -> None:
+    from bench.cards.catalog import load
+    from bench.tables.grid import DASH
+    from bench.tables.printed import read_printed
+    from bench.tables.record import grids_of
+
+    catalog = load()
+    (grid,) = grids_of(open_record(next((cold / "runs").iterdir())), catalog, [name])
+    printed = read_printed(catalog.table(name)[1])
+    assert printed is not None
+    shown = {
+        (line.row, column.dataset)
+        for line in grid.body
+        if line.kind == "value"
+        for column, cell in zip(grid.columns, line.cells[len(grid.stub) :], strict=True)
+        if cell is not None and cell.text != DASH
+    }
+    wanted = {(row, dataset) for row, cells in printed.rows.items() for dataset in cells}
+    assert wanted and wanted <= shown, sorted(wanted - shown)

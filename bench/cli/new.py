@@ -90,6 +90,6 @@ def new(*, name: str, to: Path | None) -> int:
     (folder / "adapter.py").write_text(ADAPTER.format(name=name), encoding="utf-8")
     click.echo(
         f"{folder}/{name}.toml and {folder}/adapter.py\nnow: bench check-plugin {name} --cards {folder}"
-        f"\nand: bench run --table 2 --mini --methods +{name} --cards {folder}"
+        f"\nand: bench run --table 1 --mini --methods +{name} --cards {folder}"
     )
     return 0
