@@ -98,7 +98,8 @@ def connected(address: str) -> Iterator[Any]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise BenchError(
             f"no Ray cluster at {address or 'this machine'}: {error}",
-            "start one with ray start --head, and give the address that it prints",
+            "start one with ray start --head, and give the address that it prints; where it asks for a token, "
+            "set RAY_AUTH_MODE=token here and on every node (docs/scale.md)",
         ) from error
     try:
         yield ray
