@@ -9,11 +9,12 @@ import numpy.typing as npt
 
 from bench.cards.schema import DatasetCard
 from bench.cells import Cell, Source
-from bench.engine import Machine, fill, unreadable
+from bench.engine import fill, unreadable
 from bench.errors import BenchError
 from bench.recipes import corpus_key
 from bench.run import Allowances, check_missing
 from bench.scoring import pooled
+from bench.tower import Machine
 from bench.transfer.heads import Floats
 from bench.workbench import Workbench
 

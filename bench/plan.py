@@ -82,25 +82,27 @@ class VisionWork:
 
     def lacking(self, shelf: Shelf) -> list[Todo]:
         """Every item of every dataset, each once, that has asks without a row in the shelf."""
-        wanted: dict[bytes, tuple[Item, dict[str, None]]] = {}
+        # No object is made for an item before it is known to lack something: there may be millions, for each network.
+        wanted: dict[bytes, Item] = {}
+        asked: dict[bytes, dict[str, None]] = {}
         for corpus, inputs in self.inputs.items():
             asks = self.asks[corpus]
             for items in inputs.items:
                 for item in items:
-                    known = wanted.get(item.key)
+                    known = asked.get(item.key)
                     if known is None:
-                        wanted[item.key] = (item, asks)
-                    elif known[1] is not asks:
-                        wanted[item.key] = (item, {**known[1], **asks})
-        keys = [row_key(key, ask) for key, (_, every) in wanted.items() for ask in every]
-        absent = set(shelf.missing(keys))
+                        wanted[item.key], asked[item.key] = item, asks
+                    elif known is not asks:
+                        asked[item.key] = {**known, **asks}
+        absent = set(shelf.missing([row_key(key, ask) for key, every in asked.items() for ask in every]))
         if not absent:
             return []
         todo = []
-        for key, (item, asks) in wanted.items():
-            left = tuple(ask for ask in asks if row_key(key, ask) in absent)
+        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+        for key, every in asked.items():
+            left = tuple([ask for ask in every if row_key(key, ask) in absent])
             if left:
-                todo.append(Todo(item, left))
+                todo.append(Todo(wanted[key], shared.setdefault(left, left)))
         return todo
 
 

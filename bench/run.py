@@ -16,12 +16,13 @@ from bench.cells import Choices, Source, distinct_cells, sources
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
-from bench.engine import Lost, Machine, fill, pixel_hashes, unreadable
+from bench.engine import Executor, Lost, fill, pixel_hashes, unreadable
 from bench.errors import BenchError, DataError
 from bench.plan import Plan
 from bench.recipes import vision_recipe
 from bench.records import Record
 from bench.scoring import Scorer
+from bench.tower import Machine
 from bench.workbench import Workbench
 
 SHOWN = 10
@@ -60,6 +61,7 @@ def run(
     command: Sequence[str],
     say: Callable[[str], None] = lambda line: None,
     details: Sequence[str] = (),
+    executor: Executor = fill,
 ) -> Record:
     """Fill tables and write the record.
 
@@ -69,6 +71,7 @@ def run(
         command: kept in the manifest.
         say: told in a line what was done.
         details: lines that the tables show under each row; kept in the manifest.
+        executor: carries the plan out.
 
     Raises:
         BenchError: see `bench.errors`; what has been computed by then is in the store.
@@ -78,7 +81,7 @@ def run(
     plan = bench.plan(distinct_cells(tables, rows, bench.catalog), tolerant=True)
     check_complete(plan)
     marks = check_data(plan, bench, allow)
-    outcome = fill(plan, bench.store, machine)
+    outcome = executor(plan, bench.store, machine)
     if any(course.lacking for course in plan.courses):
         from bench.training import carry_out
 

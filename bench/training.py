@@ -19,13 +19,14 @@ from bench import records
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
-from bench.engine import Machine, fill, finish
+from bench.engine import fill
 from bench.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.models.network import Network
 from bench.progress import bar
 from bench.recipes import text_recipe, vision_recipe
 from bench.run import check_complete
 from bench.store import Recipe, Shelf
+from bench.tower import Machine, finish
 from bench.transfer.heads import write_head
 from bench.transfer.rows import ShelfRows
 from bench.transfer.targets import BLOCK, Faces, Teaches, fill_queries, fill_targets

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bench.errors import BenchError
+
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
+    from bench.engine import Executor
     from bench.settings import Settings
     from bench.workbench import Workbench
 
@@ -51,6 +54,50 @@ def compute(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def executor(command: F) -> F:
+    """Options that say where the networks run."""
+    options = (
+        click.option(
+            "--executor",
+            type=click.Choice(["local", "ray"]),
+            default="local",
+            show_default=True,
+            help="This machine, or a Ray cluster.",
+        ),
+        click.option("--address", default="", metavar="HOST:PORT", help="A running Ray cluster; none starts one here."),
+        click.option(
+            "--gpus",
+            type=click.FloatRange(0, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Share of a GPU that a Ray worker takes.",
+        ),
+        click.option(
+            "--replicas", type=click.IntRange(0), default=0, help="Ray workers; as many as the cluster has room for."
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor:
+    """What carries a plan out.
+
+    Raises:
+        BenchError: an option of a cluster without one.
+    """
+    from bench.engine import fill
+
+    if name == "local":
+        if address or replicas or gpus != 1:
+            raise BenchError("--address, --gpus and --replicas are for a cluster", "add --executor ray")
+        return fill
+    from bench.cluster.driver import OnRay
+
+    return OnRay(address, gpus, replicas, note)
 
 
 def device_of(name: str) -> str:

@@ -36,6 +36,7 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.option("--out", type=options.FOLDER, default=Path("results/runs"), show_default=True, help="Where records go.")
 @options.as_json
 @options.compute
+@options.executor
 @options.world
 def run(
     *,
@@ -56,6 +57,10 @@ def run(
     dtype: str,
     batch: int,
     workers: int | None,
+    executor: str,
+    address: str,
+    gpus: float,
+    replicas: int,
     **world: Any,
 ) -> int:
     r"""Fill a table, or any methods x datasets, and write the record.
@@ -64,6 +69,7 @@ def run(
     bench run --table 2                                  the paper's Table 2, from the datasets on disk
     bench run --table 1 --methods +mine --cards my/      a row of your own
     bench run --methods clip:backbone=B32 --datasets raf-db,fer2013 --prompts P-1,P-3
+    bench run --table A --executor ray --address head:6379 --device cuda
     """
     from bench.cells import Choices, chosen_table, free_table
     from bench.cli.table import on_screen
@@ -85,10 +91,10 @@ def run(
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, bench.catalog)}
     if dry_run:
         return show_plan(bench, cards, choices, as_json=as_json)
-    from bench.engine import Machine
     from bench.run import Allowances
     from bench.run import run as run_all
     from bench.tables.record import grids_of, write_files
+    from bench.tower import Machine
 
     label = "-".join(
         ("mini",) * bench.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
@@ -104,6 +110,7 @@ def run(
         ["bench", *sys.argv[1:]],
         options.note,
         details=("paper", "difference") if show_paper else (),
+        executor=options.executor_of(executor, address, gpus, replicas),
     )
     files = write_files(record, bench.catalog)
     if as_json:

@@ -58,7 +58,7 @@ def train(
     bench train exp-clip:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
     """
     from bench.cards.variant import parse
-    from bench.engine import Machine
+    from bench.tower import Machine
     from bench.training import train_heads
 
     if published_format and to is None:

@@ -45,9 +45,15 @@ class Corpus:
     frames: Sequence[tuple[FrameRef, ...]]
     digests: Sequence[tuple[bytes, ...]]
     unreadable: dict[int, str] = field(default_factory=dict)
+    _items: dict[bool, list[tuple[Item, ...]]] = field(default_factory=dict, compare=False, repr=False)
 
-    def items(self, *, per_frame: bool) -> list[tuple[Item, ...]]:
-        """Each sample's inputs for a network: one a frame, or the whole clip as one."""
+    def items(self, *, per_frame: bool) -> Sequence[tuple[Item, ...]]:
+        """Each sample's inputs for a network: one a frame, or the whole clip as one; the same for every network."""
+        if per_frame not in self._items:
+            self._items[per_frame] = self._inputs(per_frame=per_frame)
+        return self._items[per_frame]
+
+    def _inputs(self, *, per_frame: bool) -> list[tuple[Item, ...]]:
         if per_frame:
             return [
                 tuple(Item(digest, (ref,)) for digest, ref in zip(found, refs, strict=True))

@@ -6,9 +6,10 @@ Decoding and resizing release the interpreter lock, so threads scale; memory is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Batch(NamedTuple):
 def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int) -> Iterator[Batch]:
     """Decode and prepare items, those with few frames first and otherwise in the order given.
 
-    A batch holds items of one length. Once the generator is closed no thread goes on decoding.
+    A batch holds items of one length; see `batches`. Once the generator is closed no thread goes on decoding.
 
     Args:
         items: pictures and clips, each with one frame or more.
@@ -61,36 +62,38 @@ def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, ba
         workers: decoding threads.
         batch: items a batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
     """
-    frame_bytes = 3 * size * size * (4 if pixels.stage == "tensor" else 1)
-    keys: list[bytes] = []
-    ready: list[Array] = []
-    failures: list[Failure] = []
-
-    def batched() -> Batch:
-        empty = np.empty((0, 1, 3, size, size), np.uint8)
-        return Batch(keys, np.stack(ready) if ready else empty, failures)
-
+    frame_bytes = _frame_bytes(pixels, size)
     ordered = sorted(items, key=lambda item: len(item.frames))
     with closing(_outcomes(ordered, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:
-        for item, outcome in found:
-            if isinstance(outcome, str):
-                failures.append(Failure(item.key, outcome))
-                continue
-            if ready and len(outcome) != len(ready[0]):
-                yield batched()
-                keys, ready, failures = [], [], []
-            keys.append(item.key)
-            ready.append(outcome)
-            if len(ready) == _fitting(batch, len(outcome), frame_bytes):
-                yield batched()
-                keys, ready, failures = [], [], []
-    if ready or failures:
-        yield batched()
+        for planned in batches(ordered, pixels, size, batch):
+            keys: list[bytes] = []
+            ready: list[Array] = []
+            failures: list[Failure] = []
+            for item, outcome in islice(found, len(planned)):
+                if isinstance(outcome, str):
+                    failures.append(Failure(item.key, outcome))
+                else:
+                    keys.append(item.key)
+                    ready.append(outcome)
+            empty = np.empty((0, 1, 3, size, size), np.uint8)
+            yield Batch(keys, np.stack(ready) if ready else empty, failures)
 
 
-def _fitting(batch: int, frames: int, frame_bytes: int) -> int:
-    """How many items of that many frames make a batch."""
-    return max(1, min(batch, BATCH_BYTES // (frames * frame_bytes)))
+def batches(items: Iterable[Item], pixels: Pixels, size: int, batch: int) -> Iterator[list[Item]]:
+    """Which items go through a network together, by the items alone: one that cannot be read leaves a gap.
+
+    A tower rounds a picture's features by what stands beside it in the batch. So whoever cuts the items into shards at
+    these bounds gets the same features, to the bit, as whoever takes them all.
+    """
+    frame_bytes = _frame_bytes(pixels, size)
+    for frames, alike in groupby(sorted(items, key=lambda item: len(item.frames)), key=lambda item: len(item.frames)):
+        fitting = max(1, min(batch, BATCH_BYTES // (frames * frame_bytes)))
+        while part := list(islice(alike, fitting)):
+            yield part
+
+
+def _frame_bytes(pixels: Pixels, size: int) -> int:
+    return 3 * size * size * (4 if pixels.stage == "tensor" else 1)
 
 
 Outcome = Array | str

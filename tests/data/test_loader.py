@@ -106,6 +106,13 @@ def test_what_cannot_be_read_is_reported_by_itself(picture: Callable[[int], Fram
     assert sorted(key for batch in found for key in batch.keys) == [b"\0", b"\3"]
 
 
+def test_what_cannot_be_read_moves_nothing_into_another_batch(
+    picture: Callable[[int], FrameRef], tmp_path: Path
+) -> None:
+    items = [clip(n, [picture(n) if n != 1 else FrameRef(Blob(tmp_path / "absent.jpg"))]) for n in range(7)]
+    assert [[key[0] for key in batch.keys] for batch in batches(items, batch=3)] == [[0, 2], [3, 4, 5], [6]]
+
+
 def test_failures_alone_make_a_batch_without_pixels(tmp_path: Path) -> None:
     (found,) = batches([clip(1, [FrameRef(Blob(tmp_path / "absent.jpg"))])])
     assert found.keys == [] and found.pixels.shape == (0, 1, 3, SIZE, SIZE) and len(found.failures) == 1

@@ -18,8 +18,9 @@ from PIL import Image
 
 from bench.cards.variant import resolve
 from bench.cells import Cell, Choices, source_of
-from bench.engine import Machine, fill
+from bench.engine import fill
 from bench.models.network import respond
+from bench.tower import Machine
 
 ROUNDS = 3
 BATCH = 32

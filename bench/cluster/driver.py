@@ -1,0 +1,138 @@
+"""Carries a plan out on a Ray cluster: shards are tasks, networks are held by actors, and this process writes the store.
+
+Only this process opens the store, so that its guarantees are those of a local run: one writer a shelf, one lock, and a
+kill loses the shard in hand. What travels is small: lists of files out, rows of features back, never pixels. Batches are
+the ones that a local run makes (`bench.data.loader.batches`), so the rows are the same to the bit where the processors
+and their threads are.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bench.cluster.pool import Pool
+from bench.cluster.room import room
+from bench.errors import BenchError
+from bench.plan import Plan, TextWork, VisionWork
+from bench.progress import bar
+from bench.shards import Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.store import Store
+from bench.tower import Machine
+
+BATCHES_PER_SHARD = 32
+SHARDS_PER_WORKER = 4
+
+
+@dataclass(frozen=True)
+class OnRay:
+    """An `Executor` on a Ray cluster.
+
+    Attributes:
+        address: of a running cluster (`host:6379`); empty takes `RAY_ADDRESS`, and without one starts Ray on this machine.
+        gpus: share of a GPU that each worker takes, where the device is `cuda`.
+        workers: how many workers; 0 is as many as the cluster has room for.
+        notify: told in a line what a user must know.
+    """
+
+    address: str = ""
+    gpus: float = 1.0
+    workers: int = 0
+    notify: Callable[[str], None] = lambda line: None
+
+    def __call__(self, plan: Plan, store: Store, machine: Machine) -> Outcome:
+        """See `bench.engine.Executor`.
+
+        Raises:
+            BenchError: as there; or Ray is not installed, cannot be reached, has no room, or loses the same work again
+                and again.
+        """
+        outcome = Outcome()
+        texts, groups = texts_to_do(plan, store), groups_to_do(plan)
+        if not texts and not groups:
+            return outcome
+        with connected(self.address) as ray:
+            take = room(
+                ray.cluster_resources(),
+                device=machine.device,
+                gpus=self.gpus,
+                cpus=machine.workers,
+                workers=self.workers,
+            )
+            self.notify(f"on Ray: up to {take.workers} workers, {take.cpus} cores and {take.gpus:g} GPUs each")
+            from bench.cluster.worker import Worker
+
+            actor = ray.remote(Worker).options(num_cpus=take.cpus, num_gpus=take.gpus, max_restarts=0)
+            theirs = replace(machine, workers=take.cpus, show=False)
+            pool = Pool(lambda: actor.remote(theirs), take.workers, self.notify)
+            _fill_texts(texts, store, pool, machine)
+            for group in groups:
+                _fill_vision(group, store, pool, machine, take.workers, outcome)
+        return outcome
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Any]:
+    """Ray, connected; what was started here is stopped again.
+
+    Raises:
+        BenchError: Ray is not installed, or the cluster cannot be reached.
+    """
+    # Nothing is reported to anybody unless the user's own environment says so.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise BenchError("--executor ray needs Ray, which is not installed", "pip install 'fer-bench[ray]'") from error
+    if ray.is_initialized():
+        yield ray
+        return
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    here: dict[str, Any] = {} if address else {"include_dashboard": False}
+    try:
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise BenchError(
+            f"no Ray cluster at {address or 'this machine'}: {error}",
+            "start one with ray start --head, and give the address that it prints; where it asks for a token, "
+            "set RAY_AUTH_MODE=token here and on every node (docs/scale.md)",
+        ) from error
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Machine) -> None:
+    with ExitStack() as open_shelves, bar("encoding texts", len(works), "networks", show=machine.show) as progress:
+        kept = {}
+        jobs = []
+        # In one order, as in `bench.shards.opened`: two runs that share several shelves must not wait for each other.
+        for work in sorted(works, key=lambda work: work.recipe.key):
+            writer = open_shelves.enter_context(store.writing(work.recipe))
+            missing = missing_texts(work, writer)
+            kept[work.network.key] = writer, missing
+            jobs.append((work.network, list(missing.values())))
+        for (network, _), found in pool.run("texts", jobs):
+            keep_texts(*kept[network.key], found)
+            progress.advance(1)
+
+
+def _fill_vision(
+    group: Sequence[VisionWork], store: Store, pool: Pool, machine: Machine, workers: int, outcome: Outcome
+) -> None:
+    with (
+        opened(group, store) as work,
+        bar(work.title, len(work.shard.items), "items", show=machine.show) as progress,
+    ):
+        # Small enough that every worker has several, so that none waits long for the last one.
+        each = -(-len(work.shard.items) // (machine.batch * workers * SHARDS_PER_WORKER))
+        shards = work.shard.parts(machine, max(1, min(BATCHES_PER_SHARD, each)))
+        for _, steps in pool.run("shard", shards):
+            for step in steps:
+                work.keep(step, outcome)
+                progress.advance(step.items)

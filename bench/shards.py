@@ -1,0 +1,237 @@
+"""What is left to compute, cut into pieces that any process can do, and put into the store by the one that asked.
+
+A group of networks that see the same geometry shares one decode. Its shelves are locked by the process that fills them;
+a `Shard` of its items needs no store, so that it can be encoded anywhere and gives the same rows everywhere.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.data.loader import Batch, Failure, Item, batches, stream
+from bench.data.protocol import Pixels
+from bench.errors import BenchError
+from bench.models.network import Network, encode_texts
+from bench.plan import Plan, TextWork, VisionWork
+from bench.recipes import row_key, text_digest
+from bench.store import Store, Writer
+from bench.tower import Machine, Tower
+
+TEXTS_PER_BATCH = 64
+TOGETHER_BYTES = 8 * 2**30
+
+
+@dataclass
+class Outcome:
+    """What carrying out the plan's vision and text work did.
+
+    Attributes:
+        encoded: method -> pictures (or clips) that went through its tower in this run.
+        failures: key of an item -> why it could not be read.
+        seconds: spent in the towers' forward passes alone.
+    """
+
+    encoded: dict[str, int] = field(default_factory=dict)
+    failures: dict[bytes, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
+    """The text works that lack an embedding, or their network's logit scale."""
+    works = plan.texts.values()
+    return [work for work in works if work.missing or "logit_scale" not in store.open(work.recipe).facts]
+
+
+def groups_to_do(plan: Plan) -> list[list[VisionWork]]:
+    """The vision works that lack something; those of a group are fed from one decode.
+
+    A group's networks are all loaded at once, so it ends where their checkpoints pass `TOGETHER_BYTES`.
+    """
+    alike: dict[str, list[VisionWork]] = {}
+    for work in plan.vision.values():
+        if work.missing:
+            alike.setdefault(work.geometry, []).append(work)
+    return [group for works in alike.values() for group in _held_together(works)]
+
+
+def _held_together(works: Sequence[VisionWork]) -> Iterator[list[VisionWork]]:
+    group: list[VisionWork] = []
+    held: dict[str, int] = {}
+    for work in works:
+        size = sum(path.stat().st_size for path in work.network.weights.values() if path.is_file())
+        if group and sum({**held, work.network.key: size}.values()) > TOGETHER_BYTES:
+            yield group
+            group, held = [], {}
+        group.append(work)
+        held[work.network.key] = size
+    if group:
+        yield group
+
+
+class Rows(NamedTuple):
+    """Rows for a shelf, their digests, and the number of inputs that they came from."""
+
+    digests: list[bytes]
+    rows: npt.NDArray[Any]
+    inputs: int
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one network of a group does.
+
+    Attributes:
+        asks: item -> what it is asked about it, for the items that its shelf lacks.
+    """
+
+    network: Network
+    pixels: Pixels
+    asks: Mapping[bytes, tuple[str, ...]]
+
+    def rows(self, batch: Batch, tower: Tower | None) -> list[Rows]:
+        """A batch's lacking items through the network; together where they are asked alike."""
+        if tower is None:
+            return []
+        by_asks: dict[tuple[str, ...], list[int]] = {}
+        for row, key in enumerate(batch.keys):
+            if key in self.asks:
+                by_asks.setdefault(self.asks[key], []).append(row)
+        found = []
+        for asks, rows in by_asks.items():
+            pixels = batch.pixels if len(rows) == len(batch.keys) else batch.pixels[rows]
+            digests = [row_key(batch.keys[row], ask) for row in rows for ask in asks]
+            found.append(Rows(digests, tower(pixels, asks), len(rows)))
+        return found
+
+
+class Step(NamedTuple):
+    """What one batch gave.
+
+    Attributes:
+        items: how many there were, the unreadable ones among them.
+        rows: for each share its rows.
+        seconds: spent in the towers.
+    """
+
+    items: int
+    rows: list[list[Rows]]
+    failures: list[Failure]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Items that are decoded once for several networks, and each network's share in them."""
+
+    items: list[Item]
+    pixels: Pixels
+    size: int
+    shares: list[Share]
+
+    def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Iterator[Step]:
+        """Decode, and put every batch through every network that lacks something of it."""
+        towers = [
+            Tower(share.network, model_of(share.network), share.pixels, machine) if share.asks else None
+            for share in self.shares
+        ]
+        for batch in stream(self.items, self.pixels, self.size, workers=machine.workers, batch=machine.batch):
+            begun = time.perf_counter()
+            rows = [share.rows(batch, tower) for share, tower in zip(self.shares, towers, strict=True)]
+            spent = time.perf_counter() - begun
+            yield Step(len(batch.keys) + len(batch.failures), rows, batch.failures, spent)
+
+    def parts(self, machine: Machine, batches_each: int) -> Iterator[Shard]:
+        """The shard cut into smaller ones between batches, so that every batch is the one it would have been."""
+        planned = batches(self.items, self.pixels, self.size, machine.batch)
+        while some := list(islice(planned, batches_each)):
+            items = [item for part in some for item in part]
+            shares = []
+            for share in self.shares:
+                asks = {item.key: share.asks[item.key] for item in items if item.key in share.asks}
+                shares.append(Share(share.network, share.pixels, asks))
+            yield Shard(items, self.pixels, self.size, shares)
+
+
+@dataclass(frozen=True)
+class OpenGroup:
+    """A group whose shelves are locked for this process: what they lack, and the writers that take it."""
+
+    shard: Shard
+    writers: list[Writer]
+
+    @property
+    def title(self) -> str:
+        """For a progress bar."""
+        return "encoding for " + ", ".join(sorted({share.network.method for share in self.shard.shares}))
+
+    def keep(self, step: Step, outcome: Outcome) -> None:
+        """Put a step's rows into their shelves, and count them."""
+        outcome.failures.update({failure.key: failure.reason for failure in step.failures})
+        outcome.seconds += step.seconds
+        for share, writer, found in zip(self.shard.shares, self.writers, step.rows, strict=True):
+            method = share.network.method
+            outcome.encoded[method] = outcome.encoded.get(method, 0) + sum(rows.inputs for rows in found)
+            for rows in found:
+                writer.add(rows.digests, rows.rows)
+
+
+@contextmanager
+def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
+    """Lock a group's shelves, and look again at what they lack: another run may have filled them meanwhile."""
+    with ExitStack() as open_shelves:
+        writers: list[Writer] = []
+        shares: list[Share] = []
+        items: dict[bytes, Item] = {}
+        # Always in the same order, so that two runs that share several shelves cannot wait for each other.
+        for work in sorted(group, key=lambda work: work.recipe.key):
+            writer = open_shelves.enter_context(store.writing(work.recipe))
+            todo = work.lacking(writer.shelf)
+            items.update({item.key: item for item, _ in todo})
+            if todo:
+                writers.append(writer)
+                shares.append(Share(work.network, work.protocol.pixels, {item.key: asks for item, asks in todo}))
+        first = group[0]
+        yield OpenGroup(Shard(list(items.values()), first.protocol.pixels, first.network.facts.size, shares), writers)
+
+
+def missing_texts(work: TextWork, writer: Writer) -> dict[bytes, str]:
+    """Digest -> text, for the texts that a shelf lacks."""
+    by_digest = {text_digest(text): text for text in work.texts}
+    return {digest: by_digest[digest] for digest in writer.shelf.missing(list(by_digest))}
+
+
+class TextRows(NamedTuple):
+    """Embeddings of texts, batch by batch, and the logit scale of their network."""
+
+    rows: list[npt.NDArray[np.float32]]
+    logit_scale: float
+
+
+def read_texts(network: Network, model: Any, texts: Sequence[str]) -> TextRows:
+    """Texts through the text side of a network.
+
+    Raises:
+        BenchError: the adapter is at fault, or its logit scale is no number.
+    """
+    parts = [texts[start : start + TEXTS_PER_BATCH] for start in range(0, len(texts), TEXTS_PER_BATCH)]
+    scale = float(model.logit_scale)
+    if not np.isfinite(scale):
+        raise BenchError(f"{network.method}: logit_scale is {scale}", "the checkpoint is broken")
+    return TextRows([encode_texts(network, model, part) for part in parts], scale)
+
+
+def keep_texts(writer: Writer, missing: Mapping[bytes, str], found: TextRows) -> None:
+    """Put embeddings of texts into their shelf."""
+    digests = list(missing)
+    for rows in found.rows:
+        writer.add(digests[: len(rows)], rows)
+        del digests[: len(rows)]
+    writer.note(logit_scale=found.logit_scale)

@@ -1,0 +1,113 @@
+"""`bench run --executor ray` on a real cluster: the same rows as here, also when a worker is killed in the middle."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from environment import ENVIRONMENT
+
+from bench.records import Record, open_record
+
+pytest.importorskip("ray")
+WAIT = 120
+
+
+def rows(store: Path) -> dict[tuple[str, bytes], bytes]:
+    """Every row of a store's vision and text shelves."""
+    files = [path for step in ("frames", "texts") for path in store.glob(f"{step}/*/*.npy")]
+    return {
+        (path.parent.name, bytes(record["digest"])): record["row"].tobytes()
+        for path in files
+        for record in np.load(path)
+    }
+
+
+def record_of(runs: Path) -> Record:
+    (path,) = runs.iterdir()
+    return open_record(path)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_a_worker_killed_in_the_middle_changes_no_bit(course: Any, head: Any) -> None:
+    here = course.start("here")
+    said = here.communicate(timeout=WAIT)[1]
+    assert here.returncode == 0, said
+    for path in course.log.iterdir():
+        path.unlink()
+
+    (course.log / "slow").touch()
+    there = course.start("there", "--executor", "ray", "--address", head.address)
+    deadline = time.monotonic() + WAIT
+    while len(course.seen()) < 2:
+        assert there.poll() is None and time.monotonic() < deadline, there.communicate()[1]
+        time.sleep(0.02)
+    killed = next(iter(course.seen()))
+    os.kill(killed, signal.SIGKILL)
+    (course.log / "slow").unlink()
+    said = there.communicate(timeout=WAIT)[1]
+    assert there.returncode == 0, said
+    assert "up to 3 workers, 1 cores" in said and "a worker was lost, and its work is given to another one" in said
+    assert len(course.seen()) > 1
+
+    root = course.world.root
+    assert rows(root / "there" / "store") == rows(root / "here" / "store")
+    local, remote = (record_of(root / place / "runs") for place in ("here", "there"))
+    assert remote.manifest["encoded"] == local.manifest["encoded"]
+    for one, other in zip(local.predictions(), remote.predictions(), strict=True):
+        assert one.cell == other.cell and one.predictions.tolist() == other.predictions.tolist()
+        assert np.array_equal(one.scores, other.scores)
+    assert not list(root.rglob("*.tmp"))
+
+
+POOL = """
+import os, sys
+import ray
+from bench.cluster.pool import Pool
+
+class Worker:
+    def ready(self):
+        return "here"
+    def work(self, job):
+        if job == "deadly":
+            os._exit(9)
+        return job.upper()
+
+ray.init(address=sys.argv[1], log_to_driver=False)
+actor = ray.remote(Worker).options(num_cpus=1)
+for done in Pool(actor.remote, 2, lambda line: print("said", line)).run("work", sys.argv[2:]):
+    print(*done)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
+def test_work_that_kills_every_worker_ends_the_run_and_costs_no_other_work(head: Any) -> None:
+    command = [sys.executable, "-c", POOL, head.address, "deadly", "a", "b"]
+    run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=WAIT)
+    assert "3 workers were lost over the same work" in run.stderr
+    assert "a A" in run.stdout and "b B" in run.stdout and run.stdout.count("said a worker was lost") == 2
+
+
+def test_without_ray_its_extra_is_named(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    run = ("--methods", "seen", "--datasets", "tiny-faces")
+    answer = course.world.run(*run, "--executor", "ray")
+    assert answer.code == 2 and "pip install 'fer-bench[ray]'" in answer.err
+
+    assert course.world.run(*run).code == 0
+    answer = course.world.run(*run, "--executor", "ray")
+    assert answer.code == 0 and "nothing to encode" in answer.err
+
+
+def test_a_clusters_options_without_a_cluster_are_refused(course: Any) -> None:
+    answer = course.world.run("--methods", "seen", "--datasets", "tiny-faces", "--address", "head:6379")
+    assert answer.code == 2 and "--executor ray" in answer.err

@@ -1,0 +1,53 @@
+"""How a cluster is shared out, and how the items are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cluster.room import Room, room
+from bench.data.loader import Item, batches
+from bench.data.protocol import Pixels
+from bench.data.samples import Blob, FrameRef
+from bench.errors import BenchError
+from bench.shards import Shard, Share
+from bench.tower import Machine
+
+
+@pytest.mark.parametrize(
+    ("have", "asked", "expected"),
+    [
+        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2}, Room(2, 0.0, 4)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 1.0, "cpus": 64}, Room(16, 1.0, 4)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 0.25, "cpus": 64}, Room(4, 0.25, 16)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 2.0, "cpus": 3}, Room(3, 2.0, 2)),
+        ({"CPU": 1, "GPU": 3}, {"device": "cuda", "gpus": 0.1, "cpus": 2}, Room(1, 0.1, 1)),
+        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2, "workers": 9}, Room(2, 0.0, 9)),
+    ],
+)
+def test_a_cluster_is_shared_out(have: dict[str, float], asked: dict[str, Any], expected: Room) -> None:
+    assert room(have, **asked) == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "said"),
+    [("cuda", 1.0, "the cluster has 4 cores and 0 GPUs"), ("cuda:1", 1.0, "Ray chooses"), ("cuda", 1.5, "whole ones")],
+)
+def test_what_cannot_be_shared_out_is_refused(device: str, gpus: float, said: str) -> None:
+    with pytest.raises(BenchError, match=said):
+        room({"CPU": 4}, device=device, gpus=gpus, cpus=1)
+
+
+@pytest.mark.parametrize("each", [1, 2, 5, 100])
+def test_shards_are_cut_between_batches(each: int) -> None:
+    items = [Item(bytes([number]), (FrameRef(Blob(Path(f"{number}.jpg"))),) * (1 + number % 3)) for number in range(40)]
+    some: Any = object()
+    share = Share(some, Pixels(), {item.key: ("",) for item in items[::2]})
+    whole = Shard(items, Pixels(), 16, [share])
+    parts = list(whole.parts(Machine(batch=4), each))
+    cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
+    assert cut == list(batches(items, Pixels(), 16, 4))
+    asks = [key for shard in parts for key in shard.shares[0].asks]
+    assert sorted(asks) == sorted(share.asks)
