@@ -87,7 +87,7 @@ def video_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint
 def _gray48(data: bytes, blob: Blob) -> Image.Image:
     try:
         values = np.array(data.split(), dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{_name(blob)}: a grey value is no number: {error}") from None
     if values.size != GRAY_SIDE**2 or values.min() < 0 or values.max() > 255:
         raise DataError(f"{_name(blob)}: expected {GRAY_SIDE**2} grey values of 0 to 255, found {values.size}")
