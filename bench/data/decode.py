@@ -8,14 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
+from bench.data import video_pool
 from bench.data.samples import Blob
-from bench.data.video import OpenedVideo
+from bench.data.video import MAX_PIXELS, Frame, in_order
 from bench.errors import DataError
 
-MAX_PIXELS = 80_000_000
 GRAY_SIDE = 48
 
 
@@ -70,24 +69,24 @@ def video_length(path: Path) -> int:
     """The number of frames of a video file, counted in the file, not taken from its header.
 
     Raises:
-        DataError: no reader can open it, or its header announces more frames than it holds.
+        DataError: no reader can open it, its header announces more frames than it holds, or the decoder crashed or hung.
     """
-    return OpenedVideo(path).length
+    return video_pool.length(path)
 
 
-def video_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+def video_frames(path: Path, indices: Sequence[int]) -> list[Frame]:
     """Frames of a video file as RGB arrays `[H, W, 3]`, in the order asked for; an index may occur twice.
 
     Raises:
-        DataError: no reader can decode them, or an index lies outside the video.
+        DataError: no reader can decode them, an index lies outside the video, or the decoder crashed or hung.
     """
-    return OpenedVideo(path).frames(indices)
+    return in_order(video_pool.decode(path, indices), indices)
 
 
 def _gray48(data: bytes, blob: Blob) -> Image.Image:
     try:
         values = np.array(data.split(), dtype=np.int64)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise DataError(f"{_name(blob)}: a grey value is no number: {error}") from None
     if values.size != GRAY_SIDE**2 or values.min() < 0 or values.max() > 255:
         raise DataError(f"{_name(blob)}: expected {GRAY_SIDE**2} grey values of 0 to 255, found {values.size}")

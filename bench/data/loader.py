@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from bench.data.decode import picture, video_frames
+from bench.data.decode import picture
 from bench.data.protocol import Pixels
 from bench.data.samples import FrameRef
 from bench.data.transforms import prepare
+from bench.data.video_pool import prepared
 from bench.errors import DataError
 
 STILLS_PER_TASK = 8
@@ -165,9 +165,9 @@ def _decode(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
 
 def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
     wanted = sorted({ref.index for item in task for ref in item.frames if ref.index is not None})
+    path = task[0].frames[0].blob.path
     try:
-        frames = video_frames(task[0].frames[0].blob.path, wanted)
+        done = dict(prepared(path, wanted, pixels, size))
     except DataError as error:
         return [error.what] * len(task)
-    done = {index: prepare(Image.fromarray(frame), pixels, size) for index, frame in zip(wanted, frames, strict=True)}
     return [np.stack([done[ref.index] for ref in item.frames if ref.index is not None]) for item in task]

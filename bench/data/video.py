@@ -1,5 +1,7 @@
 """Video files behind one small protocol: PyAV where it can, decord where it cannot.
 
+This is what the decoding process does (`video_worker.py`); everyone else asks `video_pool.py`.
+
 Both decode from the start up to the last frame that is wanted. decord's own seeking returns other frames than it was
 asked for in AVI files with B-frames; decoding in order is exact there, and PyAV, which converts only the wanted frames,
 is then the faster of the two.
@@ -8,7 +10,7 @@ is then the faster of the two.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import DataError
+
+MAX_PIXELS = 80_000_000
 
 Frame = npt.NDArray[np.uint8]
 
@@ -31,8 +35,8 @@ class VideoReader(Protocol):
     length: int
     announced: int
 
-    def frames(self, indices: Sequence[int]) -> list[Frame]:
-        """Frames `[H, W, 3]` in RGB, one an index, in that order; raises where one cannot be decoded."""
+    def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """Frames `[H, W, 3]` in RGB by index, each once, in the file's order; raises where one cannot be decoded."""
         ...
 
 
@@ -47,22 +51,24 @@ class AvVideo:
             if not container.streams.video:
                 raise ValueError("it has no video stream")
             stream = container.streams.video[0]
+            _check_size(path, stream.codec_context.width, stream.codec_context.height)
             self.announced: int = stream.frames
             self.length = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
 
-    def frames(self, indices: Sequence[int]) -> list[Frame]:
+    def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """Frames by index."""
         import av
 
         wanted = set(indices)
-        found: dict[int, Frame] = {}
         with av.open(str(self._path)) as container:
             for index, frame in enumerate(container.decode(video=0)):
+                if not wanted:
+                    return
                 if index in wanted:
-                    found[index] = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-                if len(found) == len(wanted):
-                    break
-        return _in_order(found, indices)
+                    _check_size(self._path, frame.width, frame.height)
+                    yield index, np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+                    wanted.remove(index)
+        _require_none(wanted)
 
 
 class DecordVideo:
@@ -73,16 +79,14 @@ class DecordVideo:
         self.length = len(self._open())
         self.announced = 0
 
-    def frames(self, indices: Sequence[int]) -> list[Frame]:
+    def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """Frames by index."""
         reader = self._open()
         wanted = set(indices)
-        found: dict[int, Frame] = {}
         for index in range(max(wanted, default=-1) + 1):
             frame = reader.next()
             if index in wanted:
-                found[index] = frame.asnumpy()
-        return _in_order(found, indices)
+                yield index, frame.asnumpy()
 
     def _open(self) -> Any:
         import decord
@@ -127,8 +131,10 @@ class OpenedVideo:
                 "the file is cut short: fetch it again",
             )
 
-    def frames(self, indices: Sequence[int]) -> list[Frame]:
-        """Frames `[H, W, 3]` in RGB, uint8, one an index, in that order.
+    def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+        """Frames `[H, W, 3]` in RGB, uint8, each with its index, in the file's order.
+
+        Where a reader fails half-way the next one begins again: a frame may come twice, and the later one holds.
 
         Raises:
             DataError: an index lies outside the video, or no reader can decode it.
@@ -138,7 +144,10 @@ class OpenedVideo:
             raise DataError(f"{self._path}: frame {outside[0]} is wanted, but it has {self.length} frames")
         while True:
             try:
-                return self._reader.frames(indices)
+                yield from self._reader.decode(indices)
+                return
+            except DataError:
+                raise
             except Exception as error:
                 self._reasons.append(f"{type(self._reader).__name__}: {_first_line(error)}")
             self._reader = self._next()
@@ -148,16 +157,29 @@ class OpenedVideo:
             reader = self._left.pop(0)
             try:
                 return reader(self._path)
+            except DataError:
+                raise
             except Exception as error:
                 self._reasons.append(f"{getattr(reader, '__name__', reader)}: {_first_line(error)}")
         raise DataError(f"{self._path} cannot be read as a video ({'; '.join(self._reasons)})", "fetch the file again")
 
 
-def _in_order(found: dict[int, Frame], indices: Sequence[int]) -> list[Frame]:
-    missing = sorted(set(indices) - set(found))
-    if missing:
-        raise ValueError(f"frame {missing[0]} cannot be decoded")
-    return [found[index] for index in indices]
+def in_order(found: Iterable[tuple[int, Frame]], indices: Sequence[int]) -> list[Frame]:
+    """Frames that came in a file's order, one an index, in the order of the indices."""
+    frames = dict(found)
+    return [frames[index] for index in indices]
+
+
+def _require_none(left: set[int]) -> None:
+    if left:
+        raise ValueError(f"frame {min(left)} cannot be decoded")
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise DataError(
+            f"{path} announces frames of {width} x {height} pixels, more than {MAX_PIXELS:,}", "check the file"
+        )
 
 
 def _first_line(error: Exception) -> str:

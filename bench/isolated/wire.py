@@ -40,7 +40,9 @@ def send(stream: BinaryIO, body: dict[str, Any], arrays: Sequence[np.ndarray[Any
     head = json.dumps({"body": body, "arrays": facts}).encode()
     stream.write(len(head).to_bytes(_LENGTH, "little") + head)
     for array in laid:
-        stream.write(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
+        if array.size:
+            plain = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+            stream.write(plain.reshape(-1).view(np.uint8).data)
     stream.flush()
 
 
@@ -58,17 +60,16 @@ def receive(stream: BinaryIO) -> Message:
         if dtype.kind not in _KINDS:
             raise ValueError(f"an array of {dtype} is not one of numbers")
         count = int(np.prod(shape, dtype=np.int64))
-        data = _exactly(stream, count * dtype.itemsize)
-        arrays.append(np.frombuffer(bytearray(data), dtype).reshape(shape))
+        arrays.append(np.frombuffer(_exactly(stream, count * dtype.itemsize), dtype).reshape(shape))
     return Message(head["body"], arrays)
 
 
-def _exactly(stream: BinaryIO, length: int) -> bytes:
-    parts: list[bytes] = []
-    while length:
-        part = stream.read(length)
-        if not part:
+def _exactly(stream: BinaryIO, length: int) -> bytearray:
+    data = bytearray(length)
+    rest = memoryview(data)
+    while rest:
+        read = stream.readinto(rest)  # type: ignore[attr-defined]
+        if not read:
             raise EOFError("the other side is gone")
-        parts.append(part)
-        length -= len(part)
-    return b"".join(parts)
+        rest = rest[read:]
+    return data

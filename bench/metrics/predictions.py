@@ -30,6 +30,8 @@ SAMPLE = ("sample", "sample_id")
 Token = int | str
 Objects = npt.NDArray[np.object_]
 
+MOST_DIGITS = 15
+
 _MISSING = ("", "nan", "NaN", "<NA>")
 _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -53,7 +55,7 @@ def read_predictions(path: Path) -> pd.DataFrame:
         frame = _read_parquet(path) if parquet else _read_csv(path)
     except pd.errors.EmptyDataError as error:
         raise BenchError(f"{path} is empty", f"its columns are {', '.join(REQUIRED)} and more") from error
-    except (OSError, EOFError, UnicodeDecodeError, pa.ArrowException, pd.errors.ParserError, Warning) as error:
+    except (OSError, EOFError, ValueError, pa.ArrowException, pd.errors.ParserError, Warning) as error:
         kind = "Parquet" if parquet else "CSV in UTF-8"
         raise BenchError(f"{path} is not readable as {kind}: {error}", "write the file again") from error
     return tidy(frame, str(path))
@@ -118,7 +120,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     present: list[str] = file.schema_arrow.names
     wanted = {*REQUIRED, *OPTIONAL, *SAMPLE}
     _check_columns(present, str(path))
-    frame: pd.DataFrame = file.read([name for name in present if name in wanted]).to_pandas()
+    frame: pd.DataFrame = file.read([name for name in present if name in wanted]).to_pandas(ignore_metadata=True)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
     return frame
 
@@ -192,7 +194,7 @@ def _token(value: Any) -> Token | None:
     if text is None:
         return None
     if _WHOLE.fullmatch(text):
-        return int(float(text))
+        return _whole(text)
     if _NUMBER.fullmatch(text) or text.lower() in ("inf", "-inf"):
         raise ValueError("is neither a class index nor a name")
     return text
@@ -208,6 +210,13 @@ def _count(value: Any) -> int | None:
     text = _text(value)
     if text is None:
         return None
-    if not _WHOLE.fullmatch(text) or int(float(text)) < 0:
+    if not _WHOLE.fullmatch(text) or _whole(text) < 0:
         raise ValueError("is not a whole number of 0 or more")
-    return int(float(text))
+    return _whole(text)
+
+
+def _whole(text: str) -> int:
+    digits = text.partition(".")[0]
+    if len(digits) > MOST_DIGITS:
+        raise ValueError("is a number beyond all counting")
+    return int(digits)

@@ -10,7 +10,6 @@ import json
 import pickletools
 import re
 import warnings
-import zipfile
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import WeightsError
+from bench.models.torchscript import is_archive, is_torchscript, read_torchscript
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -59,7 +59,13 @@ def state_dict(path: Path, *, container: str = "", strip: str = "", drop: Sequen
             run code; no `container` there; two keys that are one after stripping.
     """
     state: StateDict = {}
-    for name, tensor in _read(path, container).items():
+    try:
+        found = _read(path, container)
+    except OSError as error:
+        raise WeightsError(
+            f"{path} cannot be read: {error.strerror or error}", "check the path and its permissions"
+        ) from error
+    for name, tensor in found.items():
         key = name.removeprefix(strip)
         if key in state:
             raise WeightsError(
@@ -71,14 +77,6 @@ def state_dict(path: Path, *, container: str = "", strip: str = "", drop: Sequen
     if not state:
         raise WeightsError(f"{path} holds no weights besides {', '.join(map(repr, drop))}", _AGAIN)
     return state
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a TorchScript archive, the container of OpenAI's own CLIP files."""
-    if not (path.is_file() and zipfile.is_zipfile(path)):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
 
 
 def under(state: Mapping[str, Tensor], prefix: str) -> StateDict:
@@ -165,8 +163,10 @@ def _read(path: Path, container: str) -> Mapping[str, Tensor]:
         raise WeightsError(f"{path} is a Git LFS pointer, not the weights", "run `git lfs pull`, or download the file")
     if head[8:9] == b"{":
         return _read_safetensors(path)
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
-        raise WeightsError(f"{path} is cut short after {path.stat().st_size:,} bytes: its index is missing", _AGAIN)
+    if head.startswith(b"PK") and not is_archive(path):
+        raise WeightsError(
+            f"{path} is cut short after {path.stat().st_size:,} bytes, or damaged: its index cannot be read", _AGAIN
+        )
     if is_torchscript(path):
         return _read_torchscript(path)
     if head.startswith((b"PK", b"\x80")):
@@ -190,10 +190,11 @@ def _read_folder(folder: Path, container: str) -> Mapping[str, Tensor]:
 def _read_shards(index: Path) -> StateDict:
     try:
         weight_map: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-    except (ValueError, KeyError, TypeError) as error:
+        shards = sorted({str(name) for name in weight_map.values()})
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsError(f"{index} is no index of shards: {error!r}", _AGAIN) from error
     state: StateDict = {}
-    for name in sorted(set(weight_map.values())):
+    for name in shards:
         if Path(name).name != name:
             raise WeightsError(f"{index} names the shard {name!r}, which lies outside its folder", _AGAIN)
         state.update(_read(index.parent / name, ""))
@@ -215,15 +216,12 @@ def _read_safetensors(path: Path) -> StateDict:
 
 
 def _read_torchscript(path: Path) -> StateDict:
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch wants other archives; OpenAI's are as they are
-        try:
-            module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            raise WeightsError(f"{path} is a broken TorchScript archive: {_first_line(error)}", _AGAIN) from error
-    return dict(module.state_dict())
+    try:
+        return read_torchscript(path)
+    except WeightsError:
+        raise
+    except Exception as error:  # zipfile, pickle and torch fail on damaged bytes in many ways
+        raise WeightsError(f"{path} is a broken TorchScript archive: {_first_line(error)}", _AGAIN) from error
 
 
 def _read_pickle(path: Path) -> Any:
@@ -242,7 +240,7 @@ def _read_pickle(path: Path) -> Any:
     try:
         with torch.serialization.safe_globals([*numbers, *inert]), warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of a pickle protocol that is refused below anyway
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=is_archive(path))
     except UnpicklingError as error:
         found = re.search(r"GLOBAL (\S+)", str(error))
         name = found.group(1) if found else _first_class(path)
@@ -252,7 +250,7 @@ def _read_pickle(path: Path) -> Any:
             else f"{path} is a broken pickle",
             "get the weights as safetensors or as a plain state dict from a source that you trust" if name else _AGAIN,
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError) as error:
+    except Exception as error:  # damaged bytes fail in the unpickler and in torch in many ways
         raise WeightsError(f"{path} is broken or truncated: {_first_line(error)}", _AGAIN) from error
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bench.errors import UnknownName, WeightsError
 from bench.models import checkpoint, clip_tower
 from bench.models.tensors import check_images, torch_dtype
+from bench.models.torchscript import is_torchscript
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -63,7 +64,7 @@ class OpenClip:
         self._dtype = torch_dtype(dtype)
         self._device = device
         if architecture:
-            expected = activation or ("quick_gelu" if checkpoint.is_torchscript(source) else None)
+            expected = activation or ("quick_gelu" if is_torchscript(source) else None)
             self._model = _named(architecture, state, source, device, dtype)
             if expected:
                 clip_tower.check_activation(self._model, expected, source=source)

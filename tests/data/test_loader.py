@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from bench.data import loader
-from bench.data.decode import video_frames
 from bench.data.loader import Batch, Item, stream
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
+from bench.data.video_pool import prepared
 
 SQUASH = Pixels()
 SIZE = 16
@@ -122,11 +122,11 @@ def test_a_videos_frames_are_decoded_in_one_pass(film: Callable[..., Path], monk
     path = film("a.avi", "mpeg4")
     passes: list[list[int]] = []
 
-    def counted(path: Path, indices: list[int]) -> list[np.ndarray]:
+    def counted(path: Path, indices: list[int], pixels: Pixels, size: int) -> Iterator[tuple[int, np.ndarray]]:
         passes.append(indices)
-        return video_frames(path, indices)
+        return prepared(path, indices, pixels, size)
 
-    monkeypatch.setattr(loader, "video_frames", counted)
+    monkeypatch.setattr(loader, "prepared", counted)
     blob = Blob(path)
     frames = [clip(index, [FrameRef(blob, index)]) for index in (3, 17, 30)]
     assert [key[0] for batch in batches(frames, batch=2) for key in batch.keys] == [3, 17, 30]

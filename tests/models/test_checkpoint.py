@@ -8,6 +8,8 @@ import os
 import pickle
 import sys
 import types
+import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.errors import WeightsError
-from bench.models.checkpoint import is_torchscript, load_into, state_dict, under, uninitialized
+from bench.models.checkpoint import load_into, state_dict, under, uninitialized
+from bench.models.torchscript import is_torchscript
 
 WEIGHTS = {"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([1.5])}
 
@@ -50,6 +53,72 @@ def test_a_torchscript_archive_gives_its_tensors_and_scalars(tmp_path: Path) -> 
 def test_a_plain_file_is_no_torchscript_archive(tmp_path: Path) -> None:
     torch.save(WEIGHTS, tmp_path / "weights.pt")
     assert not is_torchscript(tmp_path / "weights.pt")
+
+
+class Block(nn.Module):
+    """Has parameters, a buffer, a tensor that is neither, a list of children, and shares one weight with its child."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 3).half()
+        self.layers = nn.ModuleList([nn.LayerNorm(3), nn.Linear(3, 3, bias=False)])
+        self.layers[1].weight = self.first.weight
+        self.register_buffer("steps", torch.tensor([3]))
+        self.mask = torch.full((2, 2), -1.0)
+        self.seen = nn.Parameter(torch.rand(4, 6).t())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x) + self.mask.sum()
+
+
+def scripted(module: nn.Module, path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        torch.jit.script(module).save(str(path))
+
+
+def test_a_torchscript_archive_gives_what_its_module_says_of_itself(tmp_path: Path) -> None:
+    block = Block()
+    scripted(block, tmp_path / "block.pt")
+    assert same(state_dict(tmp_path / "block.pt"), block.state_dict())
+
+
+class Scripted(nn.Module):
+    """Its archive opens a file of the attacker's choice when torch loads it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+
+    @torch.jit.export
+    def __getstate__(self) -> tuple[Tensor, bool]:
+        return self.weight, self.training
+
+    @torch.jit.export
+    def __setstate__(self, state: tuple[Tensor, bool]) -> None:
+        self.weight = state[0] + torch.from_file("proof", shared=True, size=4).sum()
+        self.training = state[1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_the_code_of_a_torchscript_archive_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    scripted(Scripted(), tmp_path / "script.pt")
+    with pytest.raises(WeightsError, match=r"script\.pt.*Scripted is restored by code of its own"):
+        state_dict(tmp_path / "script.pt")
+    assert not (tmp_path / "proof").exists()
+
+
+def test_a_torchscript_archive_that_names_a_class_of_pythons_is_refused(tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    with zipfile.ZipFile(tmp_path / "bad.pt", "w") as archive:
+        archive.writestr("bad/data.pkl", pickle.dumps(Attack(proof), protocol=2))
+        archive.writestr("bad/constants.pkl", b"")
+    with pytest.raises(WeightsError, match=r"bad\.pt.*'posix\.system', which could run code"):
+        state_dict(tmp_path / "bad.pt")
+    assert not proof.exists()
 
 
 def test_weights_below_a_container_key_lose_their_prefix_and_the_dropped_keys(tmp_path: Path) -> None:

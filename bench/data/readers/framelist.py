@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.readers.lists import text_lines, unique
+from bench.data.readers.lists import text_lines, unique, whole
 from bench.data.readers.tree import Kind, Shelf, Tree, some
 from bench.data.samples import Frames, Sample
 from bench.errors import DataError
@@ -68,9 +68,10 @@ def _clips(listed: Path, classes: int, id_parts: int) -> list[_Clip]:
             continue
         where = f"{listed}, line {number}"
         fields = line.rsplit(None, 2)
-        if len(fields) != 3 or not fields[1].isdigit() or not fields[2].isdigit():
+        count, label = (whole(field) for field in fields[1:]) if len(fields) == 3 else (None, None)
+        if count is None or label is None:
             raise DataError(f"{where}: expected 'path num_frames label', found {line.strip()!r}")
-        path, count, label = fields[0].strip().replace("\\", "/"), int(fields[1]), int(fields[2])
+        path = fields[0].strip().replace("\\", "/")
         parts = tuple(part for part in path.split("/") if part not in ("", "."))
         if ".." in parts:
             raise DataError(f"{where}: the path {path!r} leaves the dataset root", "write it without '..'")

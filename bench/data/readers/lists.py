@@ -45,13 +45,18 @@ class Row:
         """
         if isinstance(column, str) and column in self.heading:
             column = self.heading.index(column)
-        elif isinstance(column, str) and not column.isdigit():
+        elif isinstance(column, str) and whole(column) is None:
             raise DataError(f"{self.file}: no column is called {column!r}", f"its columns: {', '.join(self.heading)}")
         if int(column) >= len(self.cells):
             raise DataError(
                 f"{self.where}: expected at least {int(column) + 1} fields, found {len(self.cells)}: {list(self.cells)}"
             )
         return self.cells[int(column)]
+
+
+def whole(text: str) -> int | None:
+    """A whole number written in plain digits, or None; so many digits that no count has them are none either."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def text_lines(file: Path, encoding: str = "utf-8-sig") -> list[str]:

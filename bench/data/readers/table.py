@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -86,8 +87,8 @@ def _places(tree: Tree, path: str) -> tuple[list[str], str]:
 
 def _fields(name: str, fold: str) -> dict[str, str]:
     fields = {"name": name.replace("\\", "/"), "stem": stem(name.replace("\\", "/")), "fold": fold}
-    if fields["stem"].isdigit():
-        fields["number"] = str(int(fields["stem"]))
+    if re.fullmatch(r"[0-9]+", fields["stem"]):
+        fields["number"] = fields["stem"].lstrip("0") or "0"
     return fields
 
 

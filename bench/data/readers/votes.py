@@ -7,7 +7,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from bench.data.readers import lists
-from bench.data.readers.lists import Column, Labels, Where, unique
+from bench.data.readers.lists import Column, Labels, Where, unique, whole
 from bench.data.readers.pixels import pictures
 from bench.data.readers.tree import Shelf, Tree, inside, some, stem
 from bench.data.samples import Blob, Sample, Still
@@ -77,9 +77,11 @@ def read(
         if not keep(row):
             continue
         cells = [row.cell(column) for column in range(first, first + len(candidates))]
-        if not all(cell.isdigit() for cell in cells):
+        counted = [whole(cell) for cell in cells]
+        tally = [number for number in counted if number is not None]
+        if len(tally) < len(cells):
             raise DataError(f"{row.where}: expected {len(candidates)} numbers of votes, found {cells}")
-        winner = majority([int(cell) for cell in cells])
+        winner = majority(tally)
         index = None if winner is None else labels.index(candidates[winner], row.where)
         if index is None:
             continue

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.data.readers.lists import Labels, text_lines, unique
+from bench.data.readers.lists import Labels, text_lines, unique, whole
 from bench.data.readers.tree import PICTURES, Kind, Tree, inside, some
 from bench.data.samples import Blob, Sample, Still
 from bench.errors import DataError
@@ -58,17 +58,22 @@ def read(
     if not found:
         raise DataError(f"{root}: nothing matches {shards!r}", "see `bench show` for how to obtain the dataset")
     samples = []
-    for shard in sorted(found, key=lambda path: [int(x) if x.isdigit() else x for x in re.split(r"(\d+)", path)]):
+    for shard in sorted(found, key=_by_numbers):
         for key, group in _groups(root / shard):
+            number = whole(group.label or "")
             if len(group.pictures) != 1 or group.label is None:
                 raise DataError(f"{group.where}: expected one picture and one .cls, found {len(group.pictures)} and "
                                 f"{'one' if group.label is not None else 'none'}")  # fmt: skip
-            if not group.label.isdigit() or int(group.label) >= len(words):
+            if number is None or number >= len(words):
                 raise DataError(f"{group.where}: the label {group.label!r} is no line of {names}: {some(words)}")
-            index = labels.index(words[int(group.label)], group.where)
+            index = labels.index(words[number], group.where)
             if index is not None:
                 samples.append(Sample(key, index, Still(group.pictures[0])))
     return unique(samples, root / shards)
+
+
+def _by_numbers(path: str) -> list[tuple[str, int]]:
+    return [(words, int(digits or 0)) for words, digits in re.findall(r"([^0-9]*)([0-9]*)", path)]
 
 
 def _groups(shard: Path) -> Iterator[tuple[str, _Group]]:
