@@ -21,6 +21,7 @@ from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine import fill
 from bench.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
+from bench.models.base import Teaches
 from bench.models.network import Network
 from bench.progress import bar
 from bench.recipes import text_recipe, vision_recipe
@@ -29,7 +30,7 @@ from bench.store import Recipe, Shelf
 from bench.tower import Machine, finish
 from bench.transfer.heads import write_head
 from bench.transfer.rows import ShelfRows
-from bench.transfer.targets import BLOCK, Faces, Teaches, fill_queries, fill_targets
+from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
 from bench.transfer.train import Job, train
 from bench.workbench import Workbench
 

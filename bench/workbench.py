@@ -147,7 +147,7 @@ class Workbench:
         facts = EncoderFacts(
             adapter=recipe.adapter, size=own.facts.size, weights=own.facts.weights, options=dict(options or {})
         )
-        return Network(str(variant), facts, own.weights, own.hashes, own.dtype)
+        return Network(str(variant), facts, own.weights, own.hashes, own.dtype, variant.card.environment)
 
     def head(self, variant: Variant, side: SideName, width: int | None = None, seed: int | None = None) -> Head | None:
         """The projection head on a side of a variant; None where nothing is projected there.

@@ -27,6 +27,8 @@ from bench.models import base
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from bench.transfer.facts import Instruction
+
 _WORKER = Path(__file__).with_name("worker.py")
 _LAST_LINES = 12
 _AGAIN = "mend it and run the same command again: what was computed before is kept"
@@ -267,9 +269,38 @@ class _Generator(_Proxy):
         return self._rows("loglikelihood", (pixels,), question, list(options))
 
 
+class _Teacher(_Proxy):
+    """A teacher; the other side is told texts and seeds, since it knows nothing of `Instruction`."""
+
+    logit_scale = 1.0
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        count, width = self._link.call({"call": "shape"}).body["value"]
+        return int(count), int(width)
+
+    def see(self, pixels: Tensor) -> Tensor:
+        return self._rows("see", (pixels,))
+
+    def queries(self, seen: Tensor, seeds: Sequence[int], *, dropout: bool = False) -> Tensor:
+        return self._rows("queries", (seen,), list(seeds), dropout)
+
+    def targets(
+        self, queries: Tensor, instruction: Instruction, seeds: Sequence[int], *, dropout: bool = False
+    ) -> Tensor:
+        from bench.transfer.draws import mixed
+
+        noise = None if instruction.noise is None else [mixed(seed, instruction.noise) for seed in seeds]
+        return self._rows("targets", (queries,), instruction.text, list(seeds), noise, dropout)
+
+    def encode_texts(self, texts: Sequence[str]) -> Tensor:
+        return self._rows("encode_texts", (), list(texts))
+
+
 _PROXIES: Mapping[type[Any], type[_Proxy]] = {
     base.ImageEncoder: _Images,
     base.ClipEncoder: _Clips,
     base.JointScorer: _Scorer,
     base.Generator: _Generator,
+    base.Teaches: _Teacher,
 }

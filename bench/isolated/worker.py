@@ -74,10 +74,10 @@ def _load(facts: dict[str, Any]) -> Any:
 
 
 def _called(adapter: Any, request: wire.Message, device: str) -> tuple[dict[str, Any], list[Any]]:
-    """Call a method, or read a number that the adapter states."""
+    """Call a method, or read a number or a tuple of numbers that the adapter states."""
     member = getattr(adapter, request.body["call"])
     if not callable(member):
-        return {"value": float(member)}, []
+        return {"value": list(member) if isinstance(member, tuple) else float(member)}, []
     with _inference():
         pixels = [_given(array, device) for array in request.arrays]
         result = member(*pixels, *request.body["arguments"])

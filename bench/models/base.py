@@ -1,4 +1,4 @@
-"""What a model has to be. Three small protocols; an adapter implements one and inherits from nothing.
+"""What a model has to be. A few small protocols; an adapter implements one and inherits from nothing.
 
 An adapter is a class that the engine builds as
 
@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from bench.transfer.facts import Instruction
 
 
 @runtime_checkable
@@ -73,4 +75,32 @@ class Generator(Protocol):
 
     def loglikelihood(self, pixels: Tensor, question: str, options: Sequence[str]) -> Tensor:
         """Log-likelihood `[B, M]` of each option as the answer, in nats, summed over its tokens."""
+        ...
+
+
+@runtime_checkable
+class Teaches(Protocol):
+    """A model whose reading of a face, under an instruction, a projection head is trained towards.
+
+    Its work is cut where instructions part, so that a face goes through the image tower once; see
+    `bench.transfer.teacher`. Seeds, one a row, are for dropout and for an instruction of noise.
+    """
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number and width of a face's query outputs."""
+        ...
+
+    def see(self, pixels: Tensor) -> Tensor:
+        """Pictures `[B, 3, S, S]` to the image tower's outputs `[B, P, V]`."""
+        ...
+
+    def queries(self, seen: Tensor, seeds: Sequence[int], *, dropout: bool = False) -> Tensor:
+        """These to query outputs `[B, Q, W]`."""
+        ...
+
+    def targets(
+        self, queries: Tensor, instruction: Instruction, seeds: Sequence[int], *, dropout: bool = False
+    ) -> Tensor:
+        """These and an instruction to targets `[B, H]`."""
         ...

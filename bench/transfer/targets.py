@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bench.models.base import Teaches
 from bench.progress import bar
 from bench.recipes import target_recipe
 from bench.store import Recipe, Shelf, Store
@@ -26,30 +27,6 @@ from bench.transfer.facts import Draw, Instruction
 
 BLOCK = 32
 BYTES_PER_SHARD = 64 * 2**20
-
-
-@runtime_checkable
-class Teaches(Protocol):
-    """What `teacher.Teacher` does."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Number and width of a face's query outputs."""
-        ...
-
-    def see(self, pixels: Tensor) -> Tensor:
-        """Pictures `[B, 3, S, S]` to the image tower's outputs `[B, P, V]`."""
-        ...
-
-    def queries(self, seen: Tensor, seeds: Sequence[int], *, dropout: bool = False) -> Tensor:
-        """These to query outputs `[B, Q, W]`."""
-        ...
-
-    def targets(
-        self, queries: Tensor, instruction: Instruction, seeds: Sequence[int], *, dropout: bool = False
-    ) -> Tensor:
-        """These and an instruction to targets `[B, H]`."""
-        ...
 
 
 class Faces(NamedTuple):

@@ -19,12 +19,16 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench.cards import catalog, variant
+from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError, WeightsError
 from bench.isolated.adapters import lavis_blip2
 from bench.mini import blip2 as mini
 from bench.models import base
+from bench.models.base import Teaches
 from bench.models.blip2 import Blip2
 from bench.models.network import Network
+from bench.transfer.facts import Instruction
+from bench.transfer.teacher import Teacher
 
 CLASSES = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt")
 EXPECTED = json.loads(Path(__file__).with_name("expected_blip2.json").read_text())
@@ -258,3 +262,24 @@ def test_lavis_itself_in_its_own_environment_gives_the_stored_numbers(shared: Pa
     assert lavis.answer(pixels(), question()) == EXPECTED[tower]["answers"]
     found = lavis.loglikelihood(pixels(), question(), CLASSES)
     torch.testing.assert_close(found, torch.tensor(EXPECTED[tower]["loglikelihood"]), rtol=0, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_lavis_teaches_as_transformers_does(shared: Path) -> None:
+    """The two teachers on the same weights: query outputs, targets, texts, and noise in an instruction's place."""
+    card = variant.resolve(catalog.load().method("blip2-lavis"), {"model": "flant5xxl"}).card
+    files = roles(shared, "blip2-lavis", "flant5xxl")
+    facts = EncoderFacts(adapter="bench.isolated.adapters.lavis_blip2:LavisTeacher", weights=card.encoder.weights)
+    lavis = Network("blip2-lavis", facts, files, {}, environment=card.environment).load("cpu", Teaches)
+    ours = Teacher(files)
+    seeds = list(range(len(pixels())))
+    assert lavis.shape == ours.shape
+    queries = ours.queries(ours.see(pixels()), seeds)
+    torch.testing.assert_close(lavis.queries(lavis.see(pixels()), seeds), queries, rtol=0, atol=1e-4)
+    for told in (Instruction(text="Describe the mouth."), Instruction(text=""), Instruction(text="a", noise=3)):
+        expected = ours.targets(queries, told, seeds)
+        torch.testing.assert_close(lavis.targets(queries, told, seeds), expected, rtol=0, atol=1e-4)
+    torch.testing.assert_close(lavis.encode_texts(["fear."]), ours.encode_texts(["fear."]), rtol=0, atol=1e-4)
+    drawn = lavis.targets(queries, Instruction(text="Describe."), seeds, dropout=True)
+    again = lavis.targets(queries, Instruction(text="Describe."), seeds, dropout=True)
+    assert torch.equal(drawn, again)

@@ -83,17 +83,134 @@ class LavisBlip2:
         model = self._model
         with model.maybe_autocast():
             seen = model.ln_vision(model.visual_encoder(pixels))
-        seen = seen.float()
-        found = model.Qformer.bert(
-            query_embeds=model.query_tokens.expand(len(pixels), -1, -1),
-            encoder_hidden_states=seen,
-            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device),
-            return_dict=True,
-        ).last_hidden_state
+        found = self._asked(seen.float())
         tokens = model.t5_tokenizer(question, return_tensors="pt").input_ids.to(seen.device)
         asked = model.t5_model.encoder.embed_tokens(tokens).expand(len(pixels), -1, -1)
         prompt = torch.cat([model.t5_proj(found).to(asked.dtype), asked], dim=1)
         return prompt, torch.ones(prompt.shape[:2], dtype=torch.long, device=prompt.device)
+
+    def _asked(self, seen: Any) -> Any:
+        """The Q-Former's outputs `[B, Q, W]` for the image tower's `[B, P, V]`."""
+        import torch
+
+        model = self._model
+        return model.Qformer.bert(
+            query_embeds=model.query_tokens.expand(len(seen), -1, -1),
+            encoder_hidden_states=seen,
+            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long, device=seen.device),
+            return_dict=True,
+        ).last_hidden_state
+
+
+class LavisTeacher(LavisBlip2):
+    """A teacher (`bench.transfer.targets.Teaches`), cut where `bench.transfer.teacher.Teacher` is.
+
+    With dropout each row is put through by itself, after torch's generator has been set to that row's seed.
+
+    Args:
+        weights: as `LavisBlip2`; likewise `device` and `dtype`.
+        instruction: `text`: with it the teacher is a dual encoder too.
+    """
+
+    logit_scale = 1.0
+
+    def __init__(
+        self,
+        weights: Mapping[str, Path],
+        device: str = "cpu",
+        dtype: str = "float32",
+        *,
+        instruction: Mapping[str, Any] | None = None,
+    ) -> None:
+        if instruction is not None and instruction["noise"] is not None:
+            raise ValueError("an instruction of noise cannot stand on a side")
+        super().__init__(weights, device, dtype)
+        self._told = "" if instruction is None else str(instruction["text"])
+
+    def encode_images(self, pixels: Any) -> Any:
+        """The pooled encoder outputs `[B, H]` for pictures `[B, 3, S, S]` and the instruction it was built with."""
+        nobody = [0] * len(pixels)
+        return self.targets(self.queries(self.see(pixels), nobody, False), self._told, nobody, None, False)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many query outputs a face has, and how wide each is."""
+        return int(self._model.query_tokens.shape[1]), int(self._model.query_tokens.shape[2])
+
+    def see(self, pixels: Any) -> Any:
+        """The image tower's outputs `[B, P, V]` for pictures `[B, 3, S, S]`."""
+        with self._model.maybe_autocast():
+            return self._model.ln_vision(self._model.visual_encoder(pixels)).float()
+
+    def queries(self, seen: Any, seeds: Sequence[int], dropout: bool) -> Any:
+        """These to query outputs `[B, Q, W]`."""
+        return self._drawn(self._model.Qformer, self._asked, seen, seeds, dropout)
+
+    def targets(self, queries: Any, text: str, seeds: Sequence[int], noise: Sequence[int] | None, dropout: bool) -> Any:
+        """These and an instruction to targets `[B, H]`.
+
+        Args:
+            queries: `[B, Q, W]`.
+            text: the instruction.
+            seeds: one a row, for dropout.
+            noise: one a row: Gaussian noise then stands in the place of the instruction's token embeddings.
+            dropout: whether it is active.
+        """
+        import torch
+
+        model = self._model
+        words = self._words(text).expand(len(queries), -1, -1)
+        if noise is not None:
+            drawn = [
+                torch.randn(tuple(words.shape[1:]), generator=torch.Generator().manual_seed(seed)) for seed in noise
+            ]
+            words = torch.stack(drawn).to(words)
+        prompt = torch.cat([model.t5_proj(queries).to(words.dtype), words], dim=1)
+        return self._drawn(model.t5_model.encoder, self._pooled, prompt, seeds, dropout)
+
+    def encode_texts(self, texts: Sequence[str]) -> Any:
+        """The mean over each text's own encoder outputs, `[M, H]`."""
+        import torch
+
+        return torch.cat([self._pooled(self._words(text)) for text in texts])
+
+    def _words(self, text: str) -> Any:
+        tokenizer = self._model.t5_tokenizer
+        tokens = tokenizer(text, return_tensors="pt").input_ids.to(self._model.query_tokens.device)
+        if tokens.shape[1] > tokenizer.model_max_length:
+            raise ValueError(
+                f"{tokens.shape[1]} tokens, and the tokenizer allows {tokenizer.model_max_length}: {text:.80}"
+            )
+        return self._model.t5_model.encoder.embed_tokens(tokens)
+
+    def _pooled(self, prompt: Any) -> Any:
+        import torch
+
+        encoder = self._model.t5_model.encoder
+        outputs: list[Any] = []
+        # After this norm comes one more dropout, which the published targets do not have.
+        hook = encoder.final_layer_norm.register_forward_hook(lambda *call: outputs.append(call[2]))
+        try:
+            with self._model.maybe_autocast(dtype=torch.bfloat16):
+                encoder(inputs_embeds=prompt, attention_mask=torch.ones(prompt.shape[:2], device=prompt.device))
+        finally:
+            hook.remove()
+        return outputs[0].float().mean(dim=1)
+
+    def _drawn(self, module: Any, call: Any, given: Any, seeds: Sequence[int], dropout: bool) -> Any:
+        import torch
+
+        if not dropout:
+            return call(given)
+        module.train()
+        try:
+            rows = []
+            for row, seed in zip(given, seeds, strict=True):
+                torch.manual_seed(seed)
+                rows.append(call(row[None]))
+            return torch.cat(rows)
+        finally:
+            module.eval()
 
 
 def _nothing(dtype: Any = None) -> Any:
