@@ -26,9 +26,11 @@ OFFICIAL = {
 SOURCES = (
     "bert_systems",
     "blip2",
+    "blip2_parts",
     "census",
     "clips",
     "drawn",
+    "eva",
     "expressions",
     "faces",
     "features",

@@ -108,4 +108,4 @@ def test_the_head_is_a_state_dict_of_one_matrix_that_fits(folder: Path, backbone
 
 
 def test_the_shipped_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in (HERE / "weights").glob("*.safetensors")) < 6e6
+    assert sum(path.stat().st_size for path in (HERE / "weights").glob("*.safetensors")) < 8e6

@@ -1,7 +1,7 @@
 """BLIP-2 in both official containers answers and ranks as LAVIS and transformers themselves do.
 
-The numbers in `expected_blip2.json` were made by salesforce-lavis 1.0.2 on the miniature's weights; a slow test makes
-them again.
+The numbers in `expected_blip2.json` were made by salesforce-lavis 1.0.2 on the miniature's random weights; a slow test
+makes them again.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    mini.write(folder)
+    mini.write_drawn(folder)
     return folder
 
 

@@ -188,7 +188,7 @@ def test_an_instruction_beyond_the_tokenizers_limit_is_refused(weights: Path, tm
     path = folder / "tokenizer_config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "model_max_length": 8}))
     teacher = Teacher({"model": folder})
-    assert teacher.targets(torch.zeros(1, *teacher.shape), EMPTY, [0]).shape == (1, 64)
+    assert teacher.targets(torch.zeros(1, *teacher.shape), EMPTY, [0]).shape == (1, 128)
     with pytest.raises(BenchError, match=r"an instruction of \d+ tokens, and this teacher's tokenizer allows 8: 'Q"):
         teacher.targets(torch.zeros(1, *teacher.shape), DESCRIBER, [0])
 
