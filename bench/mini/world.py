@@ -26,6 +26,7 @@ OFFICIAL = {
 SOURCES = (
     "bert_systems",
     "blip2",
+    "captions",
     "census",
     "clips",
     "drawn",
