@@ -84,7 +84,7 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
 
     for text_work in plan.texts.values():
         if text_work.missing or "logit_scale" not in store.open(text_work.recipe).facts:
-            _fill_texts(text_work, store, model_of)
+            _fill_texts(text_work, store, machine, model_of)
     groups: dict[str, list[VisionWork]] = {}
     for work in plan.vision.values():
         if work.missing:
@@ -94,14 +94,18 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
     return outcome
 
 
-def _fill_texts(work: TextWork, store: Store, model_of: Callable[[Network], Any]) -> None:
+def _fill_texts(work: TextWork, store: Store, machine: Machine, model_of: Callable[[Network], Any]) -> None:
     with store.writing(work.recipe) as writer:
         by_digest = {text_digest(text): text for text in work.texts}
         missing = writer.shelf.missing(list(by_digest))
         model = model_of(work.network)
-        for start in range(0, len(missing), TEXTS_PER_BATCH):
-            part = missing[start : start + TEXTS_PER_BATCH]
-            writer.add(part, encode_texts(work.network, model, [by_digest[digest] for digest in part]))
+        # A dataset's prompts are done at once; its captions are thousands.
+        lasting = machine.show and len(missing) > TEXTS_PER_BATCH
+        with bar(f"encoding for {work.network.method}", len(missing), "texts", show=lasting) as progress:
+            for start in range(0, len(missing), TEXTS_PER_BATCH):
+                part = missing[start : start + TEXTS_PER_BATCH]
+                writer.add(part, encode_texts(work.network, model, [by_digest[digest] for digest in part]))
+                progress.advance(len(part))
         scale = float(model.logit_scale)
         if not np.isfinite(scale):
             raise BenchError(f"{work.network.method}: logit_scale is {scale}", "the checkpoint is broken")
