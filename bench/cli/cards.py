@@ -159,12 +159,13 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
 
 def _figures(catalog: Catalog) -> dict[str, FigureCard]:
     """Every figure by `figure-NAME`, with its paper in front, or without for the default one; in lower case."""
-    return {
-        f"{before}{FIGURE}{name}".lower(): figure
-        for paper in catalog.papers.values()
-        for before in (f"{paper.card.name}:", *[""] * paper.card.default)
-        for name, figure in paper.figures.items()
-    }
+    found: dict[str, FigureCard] = {}
+    for paper in catalog.papers.values():
+        for name, figure in paper.figures.items():
+            found[f"{paper.card.name}:{FIGURE}{name}".lower()] = figure
+            if paper.card.default:
+                found[f"{FIGURE}{name}".lower()] = figure
+    return found
 
 
 def _facts(card: Any) -> dict[str, Any]:

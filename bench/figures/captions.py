@@ -79,8 +79,8 @@ def _left_out(
 ) -> Iterator[str]:
     silent = len(samples) - len(gallery.clips)
     yield (
-        f"{dataset.label}: {len(gallery.clips):,} clips, {len(gallery.texts):,} distinct captions"
-        + f"; {silent:,} clips without a caption left out" * bool(silent)
+        f"{dataset.label}: {len(gallery.clips):,} clips, {len(gallery.texts):,} distinct captions;"
+        f" left out for want of a caption: {silent:,} clips"
     )
     beyond = [k for k in places if k > len(gallery.texts)]
     if beyond:
@@ -94,7 +94,9 @@ def _cut(said: Mapping[str, TextFeatures]) -> Iterator[str]:
         if found.cut is None:
             line = "whether captions were cut to the text encoder's context is not known"
         elif found.cut.any():
-            line = f"{np.count_nonzero(found.cut):,} captions longer than the text encoder's context were cut"
+            line = (
+                f"captions cut because they are longer than the text encoder's context: {np.count_nonzero(found.cut):,}"
+            )
         else:
             continue
         by_line.setdefault(line, []).append(label)
