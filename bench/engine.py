@@ -61,13 +61,13 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
     # network is loaded once and need not be held meanwhile.
     for work in texts:
         if work.network.key not in later:
-            _fill_texts(work, store, model_of)
+            _fill_texts(work, store, machine, model_of)
             _let_go(loaded, later, models)
     for group in groups:
         here = [work.network.key for work in group]
         for work in texts:
             if work.network.key in here:
-                _fill_texts(work, store, model_of)
+                _fill_texts(work, store, machine, model_of)
         texts = [work for work in texts if work.network.key not in here]
         _fill_vision(group, store, machine, model_of, outcome)
         del later[: len(here)]
@@ -80,10 +80,11 @@ def _let_go(loaded: dict[str, Any], later: Sequence[str], kept: dict[str, Any] |
         del loaded[key]
 
 
-def _fill_texts(work: TextWork, store: Store, model_of: Callable[[Network], Any]) -> None:
+def _fill_texts(work: TextWork, store: Store, machine: Machine, model_of: Callable[[Network], Any]) -> None:
     with store.writing(work.recipe) as writer:
         missing = missing_texts(work, writer)
-        keep_texts(writer, missing, read_texts(work.network, model_of(work.network), list(missing.values())))
+        found = read_texts(work.network, model_of(work.network), list(missing.values()), show=machine.show)
+        keep_texts(writer, missing, found)
 
 
 def _fill_vision(

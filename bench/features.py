@@ -1,8 +1,10 @@
-"""What a dual encoder makes of a dataset: one vector a sample, as it is compared with the class prototypes."""
+"""What a dual encoder makes of a dataset's samples and of texts: one vector each, in the space where they are compared."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,9 @@ from bench.cards.schema import DatasetCard
 from bench.cells import Cell, Source
 from bench.engine import fill, unreadable
 from bench.errors import BenchError
-from bench.recipes import corpus_key
+from bench.models.base import ContextLimited
+from bench.plan import Plan, ask_texts, note_missing_texts
+from bench.recipes import corpus_key, text_digest, text_recipe
 from bench.run import Allowances, check_missing
 from bench.scoring import pooled
 from bench.tower import Machine
@@ -62,3 +66,37 @@ def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine:
         vectors = head.project(vectors)
     labels = np.array([sample.label for sample in corpus.samples], np.int64)
     return Features(vectors, labels, tuple(sample.id for sample in corpus.samples))
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """The features of texts.
+
+    Attributes:
+        vectors: `[M, D]`; after the head where the method has one; not normalised.
+        cut: `[M]` whether a text is longer than the encoder's context, so that only its beginning was read; None where
+            the encoder does not say.
+    """
+
+    vectors: Floats
+    cut: npt.NDArray[np.bool_] | None
+
+
+def text_features(bench: Workbench, source: Source, texts: Sequence[str], machine: Machine) -> TextFeatures:
+    """The features of texts on a method's text side; what the store lacks of them is computed.
+
+    Raises:
+        BenchError: weights are not here, or the adapter is at fault.
+    """
+    network = bench.side(source.variant, "text")
+    plan = Plan()
+    ask_texts(plan, network, texts)
+    note_missing_texts(plan, bench.store)
+    loaded: dict[str, Any] = {}
+    fill(plan, bench.store, machine, loaded)
+    # Only the tokenizer knows what is cut, and a store that has every text never loaded it.
+    model = loaded[network.key] if network.key in loaded else network.load(machine.device)
+    cut = np.array(model.cut_texts(texts), np.bool_) if isinstance(model, ContextLimited) else None
+    rows = bench.store.open(text_recipe(network)).rows([text_digest(text) for text in texts])
+    head = bench.head(source.variant, "text", rows.shape[1])
+    return TextFeatures(rows if head is None else head.project(rows), cut)

@@ -187,15 +187,13 @@ def make(
             work.asks.setdefault(key, {}).update(dict.fromkeys(asks_of(cell.source, cell.dataset)))
         if network.facts.model == "dual-encoder":
             texts = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
-            _ask_texts(plan, network_of(cell.source.variant, "text"), texts)
+            ask_texts(plan, network_of(cell.source.variant, "text"), texts)
     for course in plan.courses:
         _ask_features(plan, course)
     for work in plan.vision.values():
         _drop_shared_estimates(work, plan)
         work.missing = work.lacking(store.open(work.recipe))
-    for text_work in plan.texts.values():
-        digests = {text_digest(text): text for text in text_work.texts}
-        text_work.missing = [digests[digest] for digest in store.open(text_work.recipe).missing(list(digests))]
+    note_missing_texts(plan, store)
     return plan
 
 
@@ -211,7 +209,7 @@ def _ask_features(plan: Plan, course: Course) -> None:
         else:
             work.inputs.setdefault(key, Inputs(course.corpus, course.corpus.items(per_frame=True)))
             work.asks.setdefault(key, {}).setdefault("")
-        _ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
+        ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
 
 
 def _corpus(
@@ -226,10 +224,18 @@ def _corpus(
     return plan.corpora[key]
 
 
-def _ask_texts(plan: Plan, network: Network, texts: Iterable[str]) -> None:
+def ask_texts(plan: Plan, network: Network, texts: Iterable[str]) -> None:
+    """Add texts to what a plan needs of a network; `note_missing_texts` then finds those that are not stored."""
     recipe = text_recipe(network)
     work = plan.texts.setdefault(recipe.key, TextWork(recipe, network))
     work.texts = list(dict.fromkeys([*work.texts, *texts]))
+
+
+def note_missing_texts(plan: Plan, store: Store) -> None:
+    """Find out which of the texts that a plan needs are not in the store."""
+    for work in plan.texts.values():
+        digests = {text_digest(text): text for text in work.texts}
+        work.missing = [digests[digest] for digest in store.open(work.recipe).missing(list(digests))]
 
 
 def _drop_shared_estimates(work: VisionWork, plan: Plan) -> None:

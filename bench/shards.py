@@ -21,6 +21,7 @@ from bench.data.protocol import Pixels
 from bench.errors import BenchError
 from bench.models.network import Network, encode_texts
 from bench.plan import Plan, TextWork, VisionWork
+from bench.progress import bar
 from bench.recipes import row_key, text_digest
 from bench.store import Store, Writer
 from bench.tower import Machine, Tower
@@ -215,7 +216,7 @@ class TextRows(NamedTuple):
     logit_scale: float
 
 
-def read_texts(network: Network, model: Any, texts: Sequence[str]) -> TextRows:
+def read_texts(network: Network, model: Any, texts: Sequence[str], *, show: bool = False) -> TextRows:
     """Texts through the text side of a network.
 
     Raises:
@@ -225,7 +226,13 @@ def read_texts(network: Network, model: Any, texts: Sequence[str]) -> TextRows:
     scale = float(model.logit_scale)
     if not np.isfinite(scale):
         raise BenchError(f"{network.method}: logit_scale is {scale}", "the checkpoint is broken")
-    return TextRows([encode_texts(network, model, part) for part in parts], scale)
+    # A dataset's prompts are done at once; its captions are thousands.
+    rows = []
+    with bar(f"encoding for {network.method}", len(texts), "texts", show=show and len(parts) > 1) as progress:
+        for part in parts:
+            rows.append(encode_texts(network, model, part))
+            progress.advance(len(part))
+    return TextRows(rows, scale)
 
 
 def keep_texts(writer: Writer, missing: Mapping[bytes, str], found: TextRows) -> None:

@@ -37,15 +37,26 @@ def test_a_misspelt_command_gets_the_near_one(bench: Any) -> None:
 
 def test_list_as_json_holds_every_kind(bench: Any) -> None:
     listing = json.loads(bench("list", "--json").out)
-    assert {"methods", "datasets", "tables", "prompts", "protocols", "broken"} == set(listing)
+    assert {"methods", "datasets", "tables", "figures", "prompts", "protocols", "broken"} == set(listing)
     assert listing["broken"] == []
 
 
-@pytest.mark.parametrize("name", ["clip", "clip:backbone=L14", "dfew", "P-5", "paper", "2", "exp-clip:2"])
+@pytest.mark.parametrize(
+    "name", ["clip", "clip:backbone=L14", "dfew", "P-5", "paper", "2", "exp-clip:2", "D", "exp-clip:figure-3"]
+)
 def test_show_prints_any_card(bench: Any, name: str) -> None:
     answer = bench("show", name, "--json")
     assert answer.code == 0 and "card" in json.loads(answer.out)
     assert bench("show", name).code == 0
+
+
+def test_figures_are_listed_and_one_that_is_called_as_a_table_is_shown_too(bench: Any) -> None:
+    (listed,) = [row for row in json.loads(bench("list", "figures", "--json").out)["figures"] if row["name"] == "D"]
+    assert listed["draws"] == "retrieval" and listed["datasets"] == "mafw"
+    titles = {name: json.loads(bench("show", name, "--json").out)["title"] for name in ("3", "figure-3", "Figure-A")}
+    assert titles == {"3": "Table 3", "figure-3": "Figure 3", "Figure-A": "Figure A"}
+    answer = bench("show", "figure-F")
+    assert answer.code == 2 and "'figure-" in answer.err
 
 
 def test_show_writes_a_prompt_sets_texts_out(bench: Any) -> None:

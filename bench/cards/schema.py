@@ -251,6 +251,28 @@ class Counts(Facts):
     source: str = ""
 
 
+class Captions(Facts):
+    """Lists that name samples and say what was written about them; looked up by name, whatever layout is read.
+
+    Attributes:
+        files: a glob below the root; every file that matches is read.
+        name: column of the sample's name, by number from 0 or by heading.
+        text: column of the caption; a row without it, or with nothing in it, has none.
+        separator: one character, or `whitespace`.
+        header: whether the first line names the columns.
+        encoding: of the lists.
+        source: where the columns were read.
+    """
+
+    files: str
+    name: int | str = 0
+    text: int | str
+    separator: str = "\t"
+    header: bool = False
+    encoding: str = "utf-8-sig"
+    source: str = ""
+
+
 class Obtain(Facts):
     """How a user gets the data."""
 
@@ -279,6 +301,7 @@ class DatasetCard(Card):
         short_clips: how many evaluated clips have at most 16 frames; used to plan where no data are at hand.
         inside: a dataset that holds the same files, so that the work is shared; used likewise.
         layouts: tried in order; the first whose `needs` all exist is read.
+        captions: where captions of the samples lie, where there are any.
     """
 
     kind: Literal["dataset"]
@@ -290,6 +313,7 @@ class DatasetCard(Card):
     inside: str = ""
     labelled: bool = True
     layouts: tuple[Layout, ...] = Field(min_length=1)
+    captions: Captions | None = None
     obtain: Obtain
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()

@@ -12,9 +12,12 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
+    from bench.cards.figure_schema import FigureCard
     from bench.cards.schema import PromptCard
 
-KINDS = ("methods", "datasets", "tables", "prompts", "protocols")
+KINDS = ("methods", "datasets", "tables", "figures", "prompts", "protocols")
+# Goes before a figure's name where a table may have the same.
+FIGURE = "figure-"
 
 
 @click.command("list")
@@ -22,7 +25,7 @@ KINDS = ("methods", "datasets", "tables", "prompts", "protocols")
 @options.as_json
 @options.cards
 def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]) -> int:
-    """What there is: methods, datasets, tables, prompt sets, protocols; and what is broken, with its reason."""
+    """What there is: methods, datasets, tables, figures, prompt sets, protocols; and what is broken, with its reason."""
     from bench.cards.catalog import load
 
     catalog = load(cards)
@@ -80,6 +83,18 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
             for paper in catalog.papers.values()
             for name, table in paper.tables.items()
         ]
+    if kind == "figures":
+        return [
+            {
+                "name": name if paper.card.default else f"{paper.card.name}:{name}",
+                "title": figure.label,
+                "draws": figure.draws,
+                "methods": ", ".join(figure.methods),
+                "datasets": ", ".join(figure.datasets),
+            }
+            for paper in catalog.papers.values()
+            for name, figure in paper.figures.items()
+        ]
     if kind == "prompts":
         return [
             {
@@ -100,7 +115,10 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
 @options.as_json
 @options.cards
 def show(*, name: str, as_json: bool, cards: tuple[Path, ...]) -> int:
-    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol or table."""
+    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol, table, or figure.
+
+    A figure is called figure-3 here where a table is called 3 too.
+    """
     facts = facts_of(name, options.open_catalog(cards))
     if as_json:
         click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -118,6 +136,9 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     paper, _, table = name.partition(":")
     if paper in catalog.papers and table in catalog.papers[paper].tables:
         return _facts(catalog.table(name)[1])
+    figures = _figures(catalog)
+    if name.lower() in figures:
+        return _facts(figures[name.lower()])
     base, axes = parse(name)
     if base in catalog.methods:
         card = catalog.methods[base]
@@ -130,8 +151,21 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     tables = catalog.paper().tables
     if name in tables:
         return _facts(tables[name])
-    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables)
+    if f"{FIGURE}{name.lower()}" in figures:
+        return _facts(figures[f"{FIGURE}{name.lower()}"])
+    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables, *figures)
     raise UnknownName("card", name, known)
+
+
+def _figures(catalog: Catalog) -> dict[str, FigureCard]:
+    """Every figure by `figure-NAME`, with its paper in front, or without for the default one; in lower case."""
+    found: dict[str, FigureCard] = {}
+    for paper in catalog.papers.values():
+        for name, figure in paper.figures.items():
+            found[f"{paper.card.name}:{FIGURE}{name}".lower()] = figure
+            if paper.card.default:
+                found[f"{FIGURE}{name}".lower()] = figure
+    return found
 
 
 def _facts(card: Any) -> dict[str, Any]:

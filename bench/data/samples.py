@@ -69,11 +69,13 @@ class Sample:
         id: unique inside its dataset and fold, stable across machines (never an absolute path).
         label: index into the dataset card's `classes`; -1 where a layout has no labels (training data).
         media: where the pictures are.
+        caption: what was written about it, once `bench.data.captions` has looked it up; None where nothing was.
     """
 
     id: str
     label: int
     media: Media
+    caption: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from bench.cells import Choices, Source, free_table, source_of
 from bench.data.preview import media_by_sample, preview
 from bench.errors import BenchError, UnknownName
 from bench.features import features_of
-from bench.figures import confusions, embedding_map, probabilities, style, variances
+from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
 from bench.records import CellKey, FoldPredictions, Record
 from bench.results import matrices_of
 from bench.run import MINIATURE, Allowances, run
@@ -86,7 +86,17 @@ def from_record(card: FigureCard, subject: Subject, record: Record, bench: Workb
 
 
 def from_features(card: FigureCard, subject: Subject, bench: Workbench, machine: Machine) -> Figure:
-    """Draw a figure of features; what the store lacks of them is computed."""
+    """Draw a figure of features; what the store lacks of them is computed.
+
+    Raises:
+        BenchError: a method has no features, or the data, weights or captions that the figure needs are not here.
+    """
+    miniature = [MINIATURE] if bench.settings.miniature else []
+    if card.draws == "retrieval":
+        with style.paper_look():
+            made, notes = captions.draw(bench, subject.sources, _only(card, subject.datasets), card.places, machine)
+            style.remark(made, [*miniature, *notes])
+        return made
     found = [
         {label: features_of(bench, source, dataset, machine) for label, source in subject.sources.items()}
         for dataset in subject.datasets
@@ -103,8 +113,17 @@ def from_features(card: FigureCard, subject: Subject, bench: Workbench, machine:
                 for row, classes in zip(found, names, strict=True)
             ]
             made = variances.draw(shares, names, titles)
-        style.remark(made, [MINIATURE] if bench.settings.miniature else [])
+        style.remark(made, miniature)
     return made
+
+
+def _only(card: FigureCard, datasets: Sequence[DatasetCard]) -> DatasetCard:
+    if len(datasets) != 1:
+        raise BenchError(
+            f"figure {card.name} shows one dataset, not {', '.join(dataset.name for dataset in datasets)}",
+            "name one with --datasets",
+        )
+    return datasets[0]
 
 
 def notes_of(subject: Subject, record: Record) -> list[str]:

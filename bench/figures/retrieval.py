@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from bench.data.samples import Sample
 from bench.errors import BenchError
 from bench.figures.style import COLUMN, MARKERS, METHODS, colour, figure
+from bench.transfer.heads import Floats
+
+# MAFW has 8,034 captions: a matrix of all clips with all captions, sorted, would take a gigabyte.
+CLIPS_AT_ONCE = 512
 
 
 def precision_at(
@@ -50,6 +56,63 @@ def precision_at(
         hits = (above & relevant).sum(axis=1) + left * (at & relevant).sum(axis=1) / at.sum(axis=1)
         found.append(100.0 * float(np.mean(hits / k)))
     return np.array(found)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The distinct captions of a dataset, and the clips that they are retrieved for.
+
+    Attributes:
+        texts: M captions, in the order of their first clips.
+        clips: `[N]` positions of the clips that have a caption.
+        labels: `[N]` their classes.
+        fits: `[K, M]` whether a caption was written of a clip of a class.
+    """
+
+    texts: tuple[str, ...]
+    clips: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    fits: npt.NDArray[np.bool_]
+
+    @property
+    def chance(self) -> float:
+        """Precision of a random order in percent: the mean over clips of the share of captions that fit."""
+        return 100.0 * float(self.fits.mean(axis=1)[self.labels].mean())
+
+
+def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
+    """The captions of samples, and which classes each of them fits.
+
+    Raises:
+        BenchError: no sample has a caption.
+    """
+    clips = [position for position, sample in enumerate(samples) if sample.caption is not None]
+    if not clips:
+        raise BenchError("no sample has a caption", "look the captions up first")
+    columns: dict[str, int] = {}
+    for position in clips:
+        columns.setdefault(str(samples[position].caption), len(columns))
+    labels = np.array([samples[position].label for position in clips], np.int64)
+    fits = np.zeros((classes, len(columns)), np.bool_)
+    fits[labels, [columns[str(samples[position].caption)] for position in clips]] = True
+    return Gallery(tuple(columns), np.array(clips, np.int64), labels, fits)
+
+
+def retrieve(clips: Floats, texts: Floats, gallery: Gallery, ks: Sequence[int]) -> npt.NDArray[np.float64]:
+    """Precision at k of the captions nearest to each clip, in percent `[len(ks)]`.
+
+    Args:
+        clips: `[N, D]` of the gallery's clips, such that a dot product with a text is their similarity.
+        texts: `[M, D]` of its captions.
+        gallery: which captions fit which clip.
+        ks: see `precision_at`.
+    """
+    found = np.zeros(len(ks))
+    for start in range(0, len(clips), CLIPS_AT_ONCE):
+        part = slice(start, start + CLIPS_AT_ONCE)
+        scores = clips[part] @ texts.T
+        found += len(scores) * precision_at(scores, gallery.fits[gallery.labels[part]], ks)
+    return found / len(clips)
 
 
 def draw(curves: Mapping[str, npt.NDArray[np.float64]], ks: Sequence[int], chance: float) -> Figure:

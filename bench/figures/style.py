@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import matplotlib
@@ -18,6 +19,8 @@ from bench.errors import BenchError
 COLUMN, PAGE = 3.4, 7.1  # inches: one column, and both
 ENDINGS = (".pdf", ".svg", ".png")
 DPI = 300
+REMARK = 5.5  # points
+EM = 0.6  # a letter of the font is narrower on average, in any text of a line's length
 
 # Far apart in hue and in lightness, so that they can be told in grey too; with a marker of its own for each.
 COLOURS = (
@@ -75,9 +78,11 @@ def figure(width: float, height: float) -> Figure:
 
 
 def remark(made: Figure, notes: Sequence[str]) -> None:
-    """What a reader must know of the numbers, small above the figure; nothing where there are no notes."""
+    """What a reader must know of the numbers, small above the figure, wrapped; nothing where there are no notes."""
     if notes:
-        made.suptitle("\n".join(notes), size=5.5, color="#555555", x=0.995, ha="right")
+        room = int(72 * made.get_figwidth() / (REMARK * EM))
+        lines = [line for note in notes for line in wrap(note, room, break_on_hyphens=False)]
+        made.suptitle("\n".join(lines), size=REMARK, color="#555555", x=0.995, ha="right")
 
 
 def save(made: Figure, path: Path) -> None:

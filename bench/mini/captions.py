@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.mini.expressions import AUS
 from bench.mini.people import Face
 
 ADJECTIVES: dict[str, tuple[str, ...]] = {
@@ -53,6 +54,27 @@ SCENE_TEMPLATES = (
     "{}.",
     "a face, {}.",
 )
+
+ACTIONS: dict[int, str] = {
+    1: "raised inner eyebrows",
+    2: "raised outer eyebrows",
+    4: "lowered eyebrows",
+    5: "widened eyes",
+    6: "raised cheeks",
+    7: "narrowed eyes",
+    9: "wrinkled nose",
+    10: "raised upper lip",
+    12: "raised lip corners",
+    14: "dimpled cheek",
+    15: "lowered lip corners",
+    17: "raised chin",
+    20: "stretched lips",
+    23: "tightened lips",
+    25: "parted lips",
+    26: "dropped jaw",
+}
+VISIBLE, SLIGHT = 0.2, 0.5
+"""Intensities from which an action unit is mentioned, and below which it is called slight."""
 
 
 def expression_caption(expression: str, rng: np.random.Generator) -> str:
@@ -105,3 +127,18 @@ def caption(face: Face, expression: str, rng: np.random.Generator) -> str:
     if kind < 0.65:
         return str(rng.choice(SCENE_TEMPLATES)).format(listed)
     return f"{expression_caption(expression, rng)[:-1]}, {listed}."
+
+
+def action_caption(face: Face, expression: str, rng: np.random.Generator) -> str:
+    """What a viewer of a clip writes down: who is seen, mostly in which mood, and what the face does at its apex."""
+    who = face.identity
+    mood = f"{rng.choice(ADJECTIVES[expression])} " if rng.random() < 0.7 else ""
+    hair = "a bald head" if who.hairstyle == "bald" else f"{who.hairstyle} {who.hair} hair"
+    seen = [
+        f"{'slightly ' if strength < SLIGHT else ''}{ACTIONS[unit]}"
+        for unit, strength in zip(AUS, face.aus, strict=True)
+        if strength >= VISIBLE
+    ]
+    moves = f"The {', the '.join(seen)}." if seen else "The face is at rest."
+    first = f"{mood}person with {hair}."
+    return f"{'An' if first[0] in 'aeiou' else 'A'} {first} {moves}"

@@ -27,6 +27,7 @@ SOURCES = (
     "bert_systems",
     "blip2",
     "blip2_parts",
+    "captions",
     "census",
     "clips",
     "drawn",

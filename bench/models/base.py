@@ -39,6 +39,15 @@ class TextEncoder(Protocol):
 
 
 @runtime_checkable
+class ContextLimited(Protocol):
+    """A text encoder that can say which texts it does not read to their end. An adapter may leave this out."""
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """For each of M texts, whether it is longer than the context, so that `encode_texts` sees its beginning only."""
+        ...
+
+
+@runtime_checkable
 class ImageEncoder(TextEncoder, Protocol):
     """A dual encoder that sees one picture at a time."""
 

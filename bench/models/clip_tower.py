@@ -6,7 +6,7 @@ fp32 files (FaRL, EmoCLIP) would not survive unharmed, so the network is built a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -161,6 +161,31 @@ def encode_texts(model: Any, texts: Sequence[str], device: str) -> Tensor:
     if worst >= model.vocab_size:
         raise WeightsError(f"a text gives token {worst}, but the network's vocabulary has {model.vocab_size} entries")
     return encode_tokens(model, tokens, device)
+
+
+def cut_texts(model: Any, texts: Sequence[str]) -> list[bool]:
+    """For each of M texts, whether OpenAI's byte pairs of it are more than the context of `model` holds."""
+    from open_clip import tokenize
+
+    return cut_by(lambda some, context: tokenize(some, context_length=context), texts, model.context_length)
+
+
+def cut_by(tokenize: Callable[[list[str], int], Tensor], texts: Sequence[str], context: int) -> list[bool]:
+    """For each of M texts, whether a tokenizer cuts it to a context of that many tokens.
+
+    A text that is not cut has the same tokens with one place more, and padding in that place.
+
+    Args:
+        tokenize: texts and a context to token ids `[M, context]`, padded at the end.
+        texts: M texts.
+        context: the network's.
+    """
+    if not texts:
+        return []
+    short, long = tokenize(list(texts), context), tokenize(list(texts), context + 1)
+    padding = tokenize([""], context + 1)[0, -1]
+    whole = (long[:, :context] == short).all(dim=1) & (long[:, context] == padding)
+    return [not fits for fits in whole.tolist()]
 
 
 def encode_tokens(model: Any, tokens: Tensor, device: str) -> Tensor:

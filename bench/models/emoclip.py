@@ -83,6 +83,10 @@ class EmoClip:
         """Encode M texts as `[M, D]` float32, not normalised; a text longer than the context is cut."""
         return clip_tower.encode_texts(self._clip, texts, self._device)
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """For each of M texts, whether it is longer than the context."""
+        return clip_tower.cut_texts(self._clip, texts)
+
     def _block(self, tokens: Tensor, layer: str) -> Tensor:
         """A pre-norm transformer block: attention with wide heads and no bias, then an MLP with tanh-GELU."""
         from torch.nn import functional as F

@@ -82,6 +82,10 @@ class EmotionClip:
         """
         return clip_tower.encode_texts(self._clip, texts, self._device)
 
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """For each of M texts, whether it is longer than the context."""
+        return clip_tower.cut_texts(self._clip, texts)
+
     def _encode_frames(self, frames: Tensor) -> Tensor:
         """The image tower with the subject's token behind the patches: `[N, 3, S, S]` to `[N, D]`."""
         import torch

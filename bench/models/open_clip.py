@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import UnknownName, WeightsError
 from bench.models import checkpoint, clip_tower
@@ -16,7 +16,16 @@ from bench.models.torchscript import is_torchscript
 if TYPE_CHECKING:
     from torch import Tensor
 
-Tokenizer = Callable[[list[str]], "Tensor"]
+
+class Tokenizer(Protocol):
+    """What open_clip's tokenizers have in common: texts to token ids `[M, context]`, padded at the end."""
+
+    context_length: int
+
+    def __call__(self, texts: list[str], context_length: int | None = None) -> Tensor:
+        """Token ids, in the tokenizer's own context or another."""
+        ...
+
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
@@ -96,6 +105,12 @@ class OpenClip:
         if self._tokenize is None:
             return clip_tower.encode_texts(self._model, texts, self._device)
         return clip_tower.encode_tokens(self._model, self._tokenize(list(texts)), self._device)
+
+    def cut_texts(self, texts: Sequence[str]) -> list[bool]:
+        """For each of M texts, whether it is longer than the context."""
+        if self._tokenize is None:
+            return clip_tower.cut_texts(self._model, texts)
+        return clip_tower.cut_by(self._tokenize, texts, self._tokenize.context_length)
 
 
 def _named(architecture: str, state: checkpoint.StateDict, source: Path, device: str, dtype: str) -> Any:

@@ -18,6 +18,7 @@ from bench.cards.catalog import load
 from bench.figures import confusions, embedding_map, probabilities, retrieval, style, variances
 from bench.figures.confusions import Group
 from bench.figures.probabilities import Judged
+from bench.run import MINIATURE
 
 SEVEN = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
 ELEVEN = (*SEVEN, "contempt", "anxiety", "helplessness", "disappointment")
@@ -79,7 +80,9 @@ FIGURES = [confusion_figure, map_figure, variance_figure, retrieval_figure, prob
 def test_no_two_texts_of_a_figure_overlap_and_none_leaves_the_page(make: Callable[[], Figure]) -> None:
     with style.paper_look():
         made = make()
-        style.remark(made, ["a first thing to know", "a second one"])
+        style.remark(
+            made, ["a first thing to know, longer than a column is wide, so that it must be wrapped " * 2, MINIATURE]
+        )
         made.canvas.draw()
         texts = drawn_texts(made)
         boxes = np.array([text.get_window_extent().extents for text in texts])
@@ -233,7 +236,7 @@ def test_a_sample_of_ones_own_choice_is_shown_and_a_wrong_one_refused(world: Any
 
 def test_without_a_name_the_figures_are_listed(bench: Any) -> None:
     answer = bench("figure")
-    assert answer.code == 0 and all(f"\n{name} " in answer.out for name in "3ABCE")
+    assert answer.code == 0 and all(f"\n{name} " in answer.out for name in "3ABCDE")
 
 
 def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(world: Any) -> None:

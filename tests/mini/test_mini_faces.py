@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 
 from bench.mini import clips
-from bench.mini.captions import remarks
+from bench.mini.captions import action_caption, remarks
 from bench.mini.census import CAER_S
 from bench.mini.expressions import AUS, EXPRESSIONS, PROTOTYPES, action_units, generator
 from bench.mini.faces import draw
-from bench.mini.layouts import Drawn, picture, prepare
+from bench.mini.layouts import Drawn, clip, face_of_clip, picture, prepare
 from bench.mini.people import Face, Identity, random_face
 
 VISIBLE = 0.5
@@ -36,6 +37,24 @@ def test_draw_changes_no_state_and_gives_uint8_rgb() -> None:
     one, two = draw(face, 64), draw(face, 64)
     assert one.shape == (64, 64, 3) and one.dtype == np.uint8
     assert np.array_equal(one, two)
+
+
+def test_a_clips_caption_is_of_the_face_that_is_drawn_and_names_what_it_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Face] = []
+
+    def watched(expression: str, rng: np.random.Generator) -> Face:
+        seen.append(random_face(expression, rng))
+        return seen[-1]
+
+    sample = Drawn(("test", "mafw", "1", 0), "surprise", 32)
+    monkeypatch.setattr(clips, "random_face", watched)
+    next(iter(clip(sample)))
+    assert seen == [face_of_clip(sample)]
+    face = replace(seen[0], aus=tuple({12: 0.9, 25: 0.3, 4: 0.1}.get(unit, 0.0) for unit in AUS))
+    said = action_caption(face, "happiness", generator("test", "said"))
+    assert said.endswith(" hair. The raised lip corners, the slightly parted lips.") and "eyebrows" not in said
+    still = action_caption(replace(face, aus=(0.0,) * len(AUS)), "neutral", generator("test", "said"))
+    assert still.endswith("The face is at rest.")
 
 
 def test_streams_with_different_names_give_different_people() -> None:

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from bench.cards.catalog import Catalog, load
+from bench.data.captions import with_captions
 from bench.data.datasets import find_layout, open_split
 from bench.data.decode import picture, video_frames, video_length
 from bench.data.samples import Frames, Still, Video
@@ -78,6 +79,14 @@ def test_a_ninth_of_ferv39k_is_too_short_for_the_frame_rule(world: MiniWorld, ca
     samples = open_split(cards.datasets["ferv39k"], world.data["ferv39k"], "1").samples
     lengths = [sample.media.count for sample in samples if isinstance(sample.media, Frames)]
     assert 0.09 < np.mean(np.array(lengths) <= 16) < 0.13
+
+
+def test_seven_of_eight_clips_of_mafw_have_a_caption(world: MiniWorld, cards: Catalog) -> None:
+    card = cards.datasets["mafw"]
+    samples = [s for fold in card.folds for s in open_split(card, world.data["mafw"], fold).samples]
+    said = [sample.caption for sample in with_captions(card, world.data["mafw"], samples)]
+    assert [number for number, text in enumerate(said) if text is None] == list(range(7, len(said), 8))
+    assert all(text is None or (text.isascii() and text.endswith(".")) for text in said)
 
 
 def test_pictures_without_a_majority_are_listed_and_left_out(world: MiniWorld, cards: Catalog) -> None:

@@ -190,6 +190,16 @@ def test_a_network_with_a_tokenizer_of_its_own_reads_it_from_the_weights_folder(
     anger, fear, again = model.encode_texts(["anger", "fear", "anger"])
     assert torch.equal(anger, again) and not torch.equal(anger, fear)
     assert model.encode_images(pixels).shape == (2, 32)
+    assert model.cut_texts(["fear " * 8, "fear " * 9, "fear", ""]) == [False, True, False, False]
+
+
+def test_texts_longer_than_the_context_are_told_from_those_that_just_fit(plain: Path) -> None:
+    model = OpenClip({"model": plain})
+    just, over = "happy " * 75, "happy " * 76  # and a mark at either end, in a context of 77
+    assert model.cut_texts([just, over, "happy", ""]) == [False, True, False, False]
+    assert model.cut_texts([]) == []
+    same, cut = model.encode_texts([over, over + "sad"])
+    assert torch.equal(same, cut)
 
 
 def test_a_misspelt_architecture_offers_the_right_one(plain: Path) -> None:

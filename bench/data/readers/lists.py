@@ -37,8 +37,8 @@ class Row:
         """File and line, to open an error with."""
         return f"{self.file}, line {self.line}"
 
-    def cell(self, column: Column) -> str:
-        """One field, by its number from 0 or by its heading.
+    def cell(self, column: Column, default: str | None = None) -> str:
+        """One field, by its number from 0 or by its heading; `default`, where one is given, if the line is too short.
 
         Raises:
             DataError: the list has no such column, or the line is too short.
@@ -48,6 +48,8 @@ class Row:
         elif isinstance(column, str) and whole(column) is None:
             raise DataError(f"{self.file}: no column is called {column!r}", f"its columns: {', '.join(self.heading)}")
         if int(column) >= len(self.cells):
+            if default is not None:
+                return default
             raise DataError(
                 f"{self.where}: expected at least {int(column) + 1} fields, found {len(self.cells)}: {list(self.cells)}"
             )

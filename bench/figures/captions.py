@@ -1,0 +1,104 @@
+"""From a dataset's captions to the figure of their retrieval: what is compared, and what a reader must be told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from bench.cards.schema import DatasetCard
+from bench.cells import Source
+from bench.data.captions import with_captions
+from bench.data.samples import Sample
+from bench.errors import BenchError
+from bench.features import TextFeatures, features_of, text_features
+from bench.figures import retrieval
+from bench.figures.retrieval import Gallery
+from bench.tower import Machine
+from bench.workbench import Workbench
+from bench.zeroshot import unit
+
+
+def draw(
+    bench: Workbench, sources: Mapping[str, Source], dataset: DatasetCard, places: Sequence[int], machine: Machine
+) -> tuple[Figure, list[str]]:
+    """Draw how well each method's clips find captions of their own class, over all folds together.
+
+    Args:
+        bench: the world.
+        sources: method's label -> what fills its curve.
+        dataset: whose clips and captions.
+        places: the k of precision at k; those with more places than there are captions are left out, and said.
+        machine: what may be used for what the store lacks.
+
+    Returns:
+        The figure, and the notes that belong above it.
+
+    Raises:
+        DataError: the dataset has no captions, or they are not here.
+        BenchError: a method has no features of the dataset, or its two sides are of different widths.
+    """
+    samples = captioned(bench, dataset, next(iter(sources.values())))
+    gallery = retrieval.gallery_of(samples, len(dataset.classes))
+    ks = [k for k in places if k <= len(gallery.texts)]
+    if not ks:
+        raise BenchError(
+            f"{dataset.name} has {len(gallery.texts)} captions, too few for k = {', '.join(map(str, places))}",
+            "state a smaller k in the figure's card, under `places`",
+        )
+    curves, said = {}, {}
+    for label, source in sources.items():
+        said[label] = text_features(bench, source, gallery.texts, machine)
+        seen = features_of(bench, source, dataset, machine).vectors[gallery.clips]
+        texts = said[label].vectors
+        if seen.shape[1] != texts.shape[1]:
+            raise BenchError(
+                f"{source.variant}: its image side is {seen.shape[1]} wide and its text side {texts.shape[1]}",
+                "name a variant whose sides share a space",
+            )
+        if source.variant.card.encoder.similarity == "cosine":
+            seen, texts = unit(seen), unit(texts)
+        curves[label] = retrieval.retrieve(seen, texts, gallery, ks)
+    notes = [*_left_out(dataset, samples, gallery, places), *_cut(said)]
+    return retrieval.draw(curves, ks, gallery.chance), notes
+
+
+def captioned(bench: Workbench, dataset: DatasetCard, source: Source) -> tuple[Sample, ...]:
+    """A dataset's samples with their captions, in the order of its features.
+
+    Raises:
+        DataError: see `bench.data.captions`.
+    """
+    corpus = bench.corpus(dataset, source.protocol.frames)
+    return with_captions(dataset, corpus.root, corpus.samples)
+
+
+def _left_out(
+    dataset: DatasetCard, samples: Sequence[Sample], gallery: Gallery, places: Sequence[int]
+) -> Iterator[str]:
+    silent = len(samples) - len(gallery.clips)
+    yield (
+        f"{dataset.label}: {len(gallery.clips):,} clips, {len(gallery.texts):,} distinct captions;"
+        f" left out for want of a caption: {silent:,} clips"
+    )
+    beyond = [k for k in places if k > len(gallery.texts)]
+    if beyond:
+        yield f"more places than captions, left out: k = {', '.join(map(str, beyond))}"
+
+
+def _cut(said: Mapping[str, TextFeatures]) -> Iterator[str]:
+    """How many captions each text encoder read only the beginning of; methods that agree share a line."""
+    by_line: dict[str, list[str]] = {}
+    for label, found in said.items():
+        if found.cut is None:
+            line = "whether captions were cut to the text encoder's context is not known"
+        elif found.cut.any():
+            line = (
+                f"captions cut because they are longer than the text encoder's context: {np.count_nonzero(found.cut):,}"
+            )
+        else:
+            continue
+        by_line.setdefault(line, []).append(label)
+    for line, labels in by_line.items():
+        yield f"{', '.join(labels)}: {line}"
