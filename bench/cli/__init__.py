@@ -12,7 +12,11 @@ import bench
 
 # name -> (module, attribute, one line of help); the help is repeated here so that listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("bench.cli.cards", "list_cards", "What there is: methods, datasets, tables, prompt sets, protocols."),
+    "list": (
+        "bench.cli.cards",
+        "list_cards",
+        "What there is: methods, datasets, tables, prompt sets, protocols, face detectors.",
+    ),
     "show": ("bench.cli.cards", "show", "One card, with every fact in it."),
     "new": ("bench.cli.new", "new", "Write a method card and an adapter to start from."),
     "check-plugin": (

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.cards.schema import PromptCard
 
-KINDS = ("methods", "datasets", "tables", "prompts", "protocols")
+KINDS = ("methods", "datasets", "tables", "prompts", "protocols", "detectors")
 
 
 @click.command("list")
@@ -22,7 +22,7 @@ KINDS = ("methods", "datasets", "tables", "prompts", "protocols")
 @options.as_json
 @options.cards
 def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]) -> int:
-    """What there is: methods, datasets, tables, prompt sets, protocols; and what is broken, with its reason."""
+    """What there is: methods, datasets, tables, prompt sets, protocols, face detectors; and what is broken, with its reason."""
     from bench.cards.catalog import load
 
     catalog = load(cards)
@@ -90,6 +90,16 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
             }
             for card in catalog.prompts.values()
         ]
+    if kind == "detectors":
+        return [
+            {
+                "name": f"{card.name} (default)" if card.default else card.name,
+                "title": card.label,
+                "runs on": ", ".join(card.devices),
+                "source": card.source,
+            }
+            for card in catalog.detectors.values()
+        ]
     rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
     rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
     return rows
@@ -100,7 +110,7 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
 @options.as_json
 @options.cards
 def show(*, name: str, as_json: bool, cards: tuple[Path, ...]) -> int:
-    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol or table."""
+    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol, face detector or table."""
     facts = facts_of(name, options.open_catalog(cards))
     if as_json:
         click.echo(json.dumps(facts, indent=1, ensure_ascii=False))
@@ -124,13 +134,13 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
-    for shelf in (catalog.datasets, catalog.protocols):
+    for shelf in (catalog.datasets, catalog.protocols, catalog.detectors):
         if name in shelf:
             return _facts(shelf[name])
     tables = catalog.paper().tables
     if name in tables:
         return _facts(tables[name])
-    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables)
+    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *catalog.detectors, *tables)
     raise UnknownName("card", name, known)
 
 
