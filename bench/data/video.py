@@ -8,7 +8,7 @@ is then the faster of the two.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +33,10 @@ class VideoReader(Protocol):
 
     def frames(self, indices: Sequence[int]) -> list[Frame]:
         """Frames `[H, W, 3]` in RGB, one an index, in that order; raises where one cannot be decoded."""
+        ...
+
+    def each(self) -> Iterator[Frame]:
+        """All frames, one after another; raises, or ends early, where one cannot be decoded."""
         ...
 
 
@@ -64,6 +68,14 @@ class AvVideo:
                     break
         return _in_order(found, indices)
 
+    def each(self) -> Iterator[Frame]:
+        """All frames."""
+        import av
+
+        with av.open(str(self._path)) as container:
+            for frame in container.decode(video=0):
+                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+
 
 class DecordVideo:
     """Reads through decord."""
@@ -83,6 +95,12 @@ class DecordVideo:
             if index in wanted:
                 found[index] = frame.asnumpy()
         return _in_order(found, indices)
+
+    def each(self) -> Iterator[Frame]:
+        """All frames."""
+        reader = self._open()
+        for _ in range(self.length):
+            yield reader.next().asnumpy()
 
     def _open(self) -> Any:
         import decord
@@ -142,6 +160,26 @@ class OpenedVideo:
             except Exception as error:
                 self._reasons.append(f"{type(self._reader).__name__}: {_first_line(error)}")
             self._reader = self._next()
+
+    def each(self) -> Iterator[Frame]:
+        """All frames `[H, W, 3]` in RGB, uint8, in order, one at a time in memory.
+
+        Raises:
+            DataError: no reader can decode one of them.
+        """
+        given = 0
+        while given < self.length:
+            try:
+                for index, frame in enumerate(self._reader.each()):
+                    if index == given < self.length:
+                        given += 1
+                        yield frame
+                reason = f"it ends after {given} of {self.length} frames"
+            except Exception as error:
+                reason = _first_line(error)
+            if given < self.length:
+                self._reasons.append(f"{type(self._reader).__name__}: {reason}")
+                self._reader = self._next()
 
     def _next(self) -> VideoReader:
         while self._left:

@@ -68,6 +68,15 @@ class Face:
         left, top, right, bottom = self.box
         return (right - left) * (bottom - top)
 
+    def scaled(self, horizontal: float, vertical: float) -> Face:
+        """The same face in a picture stretched by these factors."""
+        left, top, right, bottom = self.box
+        return Face(
+            (left * horizontal, top * vertical, right * horizontal, bottom * vertical),
+            self.score,
+            tuple((x * horizontal, y * vertical) for x, y in self.landmarks),
+        )
+
     @property
     def centre(self) -> tuple[float, float]:
         """Of the box."""

