@@ -58,6 +58,13 @@ def crops_note(root: Path, title: str) -> str:
     return note
 
 
+def crops_facts(root: Path) -> dict[str, Any]:
+    """What a record keeps of crops that were made here: `crops` with their manifest, or nothing."""
+    facts = read_manifest(root)
+    lists = ("without_face", "unreadable")
+    return {} if facts is None else {"crops": {key: value for key, value in facts.items() if key not in lists}}
+
+
 def write_boxes(file: Path, entries: Iterable[Entry]) -> None:
     """Write every box: one row a face that was found, and one for each frame that has none of the person's.
 
