@@ -47,6 +47,7 @@ def doctor(
     weights = [
         state for name in bench.catalog.methods if not names or name in names for state in weight_states(name, bench)
     ]
+    detectors = [] if names else detector_states(bench)
     broken = [{"card": card.path, "reason": card.reason} for card in bench.catalog.broken]
     wrong = any(state["state"] == "wrong" for state in datasets) or bool(broken)
     if as_json:
@@ -56,6 +57,7 @@ def doctor(
             "broken": broken,
             "video": video_readers(),
             "blind": eyes.blind,
+            "detectors": detectors,
         }
         click.echo(json.dumps({**facts, "store": str(bench.settings.store)}, indent=1))
         return int(wrong)
@@ -66,10 +68,13 @@ def doctor(
     )
     click.echo("")
     click.echo(tabulate([(s["method"], s["file"], s["state"], s["where"]) for s in weights], WEIGHT_HEADINGS))
+    if detectors:
+        click.echo("")
+        click.echo(tabulate([(s["file"], s["state"]) for s in detectors], ("face detector", "state")))
     click.echo(f"\nvideo readers: {', '.join(video_readers()) or 'none'}\nstore: {bench.settings.store}")
     if eyes.blind:
         click.echo(f"\npictures were not looked at: {eyes.blind}")
-    for state in (*datasets, *weights):
+    for state in (*datasets, *weights, *detectors):
         if state["note"]:
             click.echo(f"\n{state.get('name') or state['file']}: {state['note']}")
     return int(wrong)
@@ -177,6 +182,14 @@ def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
             state |= {"state": "missing", "note": str(error)}
         states.append(state)
     return states
+
+
+def detector_states(bench: Workbench) -> list[dict[str, str]]:
+    """Every face detector: `here`, or `missing` with what it lacks."""
+    from bench.faces.load import missing_here
+
+    lacking = {name: missing_here(card, bench.settings) for name, card in bench.catalog.detectors.items()}
+    return [{"file": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]
 
 
 def video_readers() -> list[str]:

@@ -65,6 +65,22 @@ def load_detector(
     return Detector(card.name, finds, {**_adapter(card), "weights": hashes, "device": device.partition(":")[0]})
 
 
+def missing_here(card: DetectorCard, settings: Settings) -> str:
+    """Why a detector cannot run here as things are, with how to mend it; empty where it can."""
+    from bench.isolated.environment import is_built
+
+    if card.environment is not None:
+        built = is_built(card.environment, cache_home() / "environments")
+        return "" if built else "its environment is built at its first use"
+    try:
+        _check_packages(card)
+        for facts in card.weights.values():
+            weight_file(card, facts, settings)
+    except BenchError as error:
+        return str(error)
+    return ""
+
+
 def weight_file(card: DetectorCard, facts: DetectorWeight, settings: Settings) -> Path:
     """Where a file of weights lies: inside an installed package (which is not imported), or in a weights folder.
 

@@ -171,6 +171,13 @@ def _worker(
             count, digest = write_crops(target, unit, surveyed, rules)
         except DataError as error:
             return Failed(unit.path, unit.sample, error.what, isinstance(error, NoFace))
+        except (BenchError, OSError):
+            raise
+        except Exception as error:
+            raise BenchError(
+                f"{unit.sample}: {detector.name} failed on it: {type(error).__name__}: {error}",
+                "what is finished is kept; try another detector, or fewer --workers where memory is short",
+            ) from error
         journal.append(Entry(unit.path, unit.sample, source, count, digest, surveyed.rows))
         return None
 

@@ -307,3 +307,56 @@ def test_unknown_datasets_and_detectors_get_the_near_names(bench: Any, afew: Pat
     assert answer.code == 2 and "did you mean 'centerface'" in answer.err
     answer = bench("prepare", "aefw")
     assert answer.code == 2 and "'afew'" in answer.err
+
+
+def test_a_set_of_five_folds_gets_five_lists_and_each_clip_once(bench: Any, tmp_path: Path) -> None:
+    from bench.cards.catalog import load
+    from bench.data.datasets import open_split
+
+    root = tmp_path / "mafw"
+    for fold in range(1, 6):
+        folder = root / "Train & Test Set" / "single" / "no_caption" / f"set_{fold}"
+        folder.mkdir(parents=True)
+        (folder / "test.txt").write_text(f"0000{fold}.mp4 happiness\n0010{fold}.mp4 fear\n")
+        for first in (0, 1):
+            film(root / "data" / "clips" / f"00{first}0{fold}.mp4", spots(Course(count=2)))
+    answer = bench("prepare", "mafw", *flags(root, "mafw"), "--size", "32")
+    assert answer.code == 0, answer.err
+    assert "20 crops of 10 samples" in answer.out
+    for fold in range(1, 6):
+        split = open_split(load().dataset("mafw"), tmp_path / "mafw-crops", str(fold))
+        assert [(sample.id, sample.label) for sample in split.samples] == [(f"0000{fold}", 0), (f"0010{fold}", 6)]
+
+
+def test_unlabelled_pictures_keep_their_folders(bench: Any, tmp_path: Path) -> None:
+    from bench.cards.catalog import load
+    from bench.data.datasets import open_split
+
+    root = tmp_path / "caer"
+    for folder in ("Anger", "Happy"):
+        (root / "CAER-S" / "train" / folder).mkdir(parents=True)
+        spot(60, 40).save(root / "CAER-S" / "train" / folder / "0001.png")
+    answer = bench("prepare", "caer-s", *flags(root, "caer-s"), "--size", "32")
+    assert answer.code == 0, answer.err
+    split = open_split(load().dataset("caer-s"), tmp_path / "caer-crops", "1")
+    assert split.layout == "faces" and [(s.id, s.label) for s in split.samples] == [
+        ("Anger/0001.jpg", -1),
+        ("Happy/0001.jpg", -1),
+    ]
+
+
+def test_a_detector_that_fails_is_named_with_the_sample(bench: Any, afew: Path) -> None:
+    options = flags(afew)
+    code = afew.parent / "cards" / "spot.py"
+    code.write_text(code.read_text().replace("time.sleep(self.delay)", "raise RuntimeError('no memory')"))
+    answer = bench("prepare", "afew", *options)
+    assert answer.code == 2 and "spot failed on it: RuntimeError: no memory" in answer.err and ".avi" in answer.err
+
+
+def test_doctor_says_which_detectors_run_here(bench: Any, tmp_path: Path) -> None:
+    answer = bench("doctor", "--store", tmp_path / "store", "--json")
+    states = {state["file"]: state for state in json.loads(answer.out)["detectors"]}
+    assert states["centerface"]["state"] == "here" and states["retinaface"]["state"] == "here"
+    assert set(states) == {"centerface", "retinaface", "yunet", "mtcnn"}
+    if states["yunet"]["state"] == "missing":
+        assert "bench fetch yunet" in states["yunet"]["note"]
