@@ -18,6 +18,7 @@ from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine import Executor, Lost, fill, pixel_hashes, unreadable
 from bench.errors import BenchError, DataError
+from bench.faces.manifest import crops_facts, crops_note
 from bench.plan import Plan
 from bench.recipes import vision_recipe
 from bench.records import Record
@@ -193,6 +194,9 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
 def _standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
     marks = [Mark(MINIATURE)]
     marks = marks if bench.settings.miniature else []
+    for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
+        if note := crops_note(corpus.root, corpus.card.label):
+            marks.append(Mark(note, dataset=corpus.card.name))
     seen = set()
     for cell in plan.cells:
         card = cell.source.variant.card
@@ -230,6 +234,7 @@ def dataset_facts(corpus: Corpus, lost: Lost) -> dict[str, Any]:
         "folds": {fold.name: fold.stop - fold.start for fold in corpus.folds},
         "fingerprint": corpus.fingerprint,
         "missing": {sample.sample: sample.reason for sample in lost.get(card.name, {}).values()},
+        **crops_facts(corpus.root),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from bench.cards.claims_schema import Claim, ClaimsCard, RunsClaim, SizeClaim
+from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
 from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
@@ -28,10 +29,21 @@ BUILT_IN_FOLDERS = ("baselines", "methods", "datasets", "results/paper")
 OWN = {"kind", "name", "title", "source", "page", "licence", "extends", "unknowns", "notes"}
 NOT_CARDS = {"pyproject.toml", "bench.toml", "uv.lock"}
 
-AnyCard = MethodCard | DatasetCard | PromptCard | ProtocolCard | TableCard | PaperCard | ClaimsCard | FigureCard
+AnyCard = (
+    MethodCard
+    | DatasetCard
+    | DetectorCard
+    | PromptCard
+    | ProtocolCard
+    | TableCard
+    | PaperCard
+    | ClaimsCard
+    | FigureCard
+)
 SCHEMAS: dict[str, type[AnyCard]] = {
     "method": MethodCard,
     "dataset": DatasetCard,
+    "detector": DetectorCard,
     "prompts": PromptCard,
     "protocol": ProtocolCard,
     "table": TableCard,
@@ -71,6 +83,7 @@ class Catalog:
     datasets: dict[str, DatasetCard] = field(default_factory=dict)
     prompts: dict[str, PromptCard] = field(default_factory=dict)
     protocols: dict[str, ProtocolCard] = field(default_factory=dict)
+    detectors: dict[str, DetectorCard] = field(default_factory=dict)
     papers: dict[str, Paper] = field(default_factory=dict)
     origins: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: list[BrokenCard] = field(default_factory=list)
@@ -82,6 +95,15 @@ class Catalog:
     def dataset(self, name: str) -> DatasetCard:
         """The dataset card of that name; raises `UnknownName` with the near ones."""
         return _named("dataset", name, self.datasets)
+
+    def detector(self, name: str = "") -> DetectorCard:
+        """The face detector of that name; without a name the one whose card says `default`."""
+        if name:
+            return _named("face detector", name, self.detectors)
+        for card in self.detectors.values():
+            if card.default:
+                return card
+        raise BenchError("no face detector is marked as the default", "name one, as in --detector NAME")
 
     def prompt_set(self, name: str) -> PromptCard:
         """The prompt set of that name; raises `UnknownName` with the near ones."""
@@ -226,7 +248,7 @@ def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
 
 
 def _validate(raw: _Raw, methods: Mapping[str, _Raw]) -> AnyCard:
-    facts = _with_base(raw, methods, ()) if raw.kind == "method" else raw.facts
+    facts = _with_base(raw, methods, ()) if raw.kind == "method" else _anchored(raw.facts, raw.path.parent)
     card = SCHEMAS[raw.kind].model_validate({"name": raw.path.stem, **facts})
     card._path = raw.path
     if isinstance(card, MethodCard):
@@ -251,6 +273,8 @@ def _with_base(raw: _Raw, methods: Mapping[str, _Raw], seen: tuple[str, ...]) ->
 
 def _anchored(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Turns `adapter = "file.py:Class"` into an absolute path, so that an extending card elsewhere finds it."""
+    if isinstance(facts.get("adapter"), str):
+        return {**facts, **_anchored({"encoder": {"adapter": facts["adapter"]}}, folder)["encoder"]}
     encoder = facts.get("encoder")
     if not isinstance(encoder, dict) or not isinstance(encoder.get("adapter"), str):
         return facts
@@ -279,6 +303,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         "dataset": catalog.datasets,
         "prompts": catalog.prompts,
         "protocol": catalog.protocols,
+        "detector": catalog.detectors,
     }
     if isinstance(card, PaperCard):
         papers[raw.path.parent] = paper = Paper(card)

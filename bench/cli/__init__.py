@@ -12,7 +12,11 @@ import bench
 
 # name -> (module, attribute, one line of help); the help is repeated here so that listing imports nothing.
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "list": ("bench.cli.cards", "list_cards", "What there is: methods, datasets, tables, prompt sets, protocols."),
+    "list": (
+        "bench.cli.cards",
+        "list_cards",
+        "What there is: methods, datasets, tables, figures, prompt sets, protocols, face detectors.",
+    ),
     "show": ("bench.cli.cards", "show", "One card, with every fact in it."),
     "new": ("bench.cli.new", "new", "Write a method card and an adapter to start from."),
     "check-plugin": (
@@ -22,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     ),
     "doctor": ("bench.cli.doctor", "doctor", "What is here, what is missing, how to get it; checks the class counts."),
     "fetch": ("bench.cli.fetch", "fetch", "Download a method's weights; the only command that uses the network."),
+    "prepare": ("bench.cli.prepare", "prepare", "Cut face crops of a dataset that comes as whole scenes."),
     "train": ("bench.cli.train", "train", "Train a method's heads by its card's recipe, and store them."),
     "run": ("bench.cli.run", "run", "Fill a table, or any methods x datasets, and write the record."),
     "table": ("bench.cli.table", "table", "Render a table again, from records."),

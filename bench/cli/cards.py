@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.cards.figure_schema import FigureCard
     from bench.cards.schema import PromptCard
 
-KINDS = ("methods", "datasets", "tables", "figures", "prompts", "protocols")
+KINDS = ("methods", "datasets", "tables", "figures", "prompts", "protocols", "detectors")
 # Goes before a figure's name where a table may have the same.
 FIGURE = "figure-"
 
@@ -25,7 +25,7 @@ FIGURE = "figure-"
 @options.as_json
 @options.cards
 def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]) -> int:
-    """What there is: methods, datasets, tables, figures, prompt sets, protocols; and what is broken, with its reason."""
+    """What there is, kind by kind, and what is broken, with its reason."""
     from bench.cards.catalog import load
 
     catalog = load(cards)
@@ -105,6 +105,16 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
             }
             for card in catalog.prompts.values()
         ]
+    if kind == "detectors":
+        return [
+            {
+                "name": f"{card.name} (default)" if card.default else card.name,
+                "title": card.label,
+                "runs on": ", ".join(card.devices),
+                "source": card.source,
+            }
+            for card in catalog.detectors.values()
+        ]
     rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
     rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
     return rows
@@ -115,7 +125,7 @@ def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
 @options.as_json
 @options.cards
 def show(*, name: str, as_json: bool, cards: tuple[Path, ...]) -> int:
-    """One card, with every fact in it: a method (or method:axis=value), dataset, prompt set, protocol, table, or figure.
+    """One card, with every fact in it: of a method (or method:axis=value), dataset, table, figure, or any other kind.
 
     A figure is called figure-3 here where a table is called 3 too.
     """
@@ -145,7 +155,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
-    for shelf in (catalog.datasets, catalog.protocols):
+    for shelf in (catalog.datasets, catalog.protocols, catalog.detectors):
         if name in shelf:
             return _facts(shelf[name])
     tables = catalog.paper().tables
@@ -153,7 +163,8 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(tables[name])
     if f"{FIGURE}{name.lower()}" in figures:
         return _facts(figures[f"{FIGURE}{name.lower()}"])
-    known = (*catalog.methods, *catalog.datasets, *catalog.prompts, *catalog.protocols, *tables, *figures)
+    other = (*catalog.prompts, *catalog.protocols, *catalog.detectors)
+    known = (*catalog.methods, *catalog.datasets, *other, *tables, *figures)
     raise UnknownName("card", name, known)
 
 

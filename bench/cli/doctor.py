@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,15 +11,26 @@ import click
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.data.samples import Split
+    from bench.faces.load import Detector
     from bench.workbench import Workbench
 
 
 @click.command()
 @click.argument("names", nargs=-1)
+@click.option("--look/--no-look", default=True, help="Look for faces in a few pictures of each dataset.")
+@click.option(
+    "--contact-sheet", type=options.FOLDER, metavar="DIR", help="Write a page of forty samples of each dataset."
+)
+@click.option("--detector", default="", metavar="NAME", help="Which face detector looks.")
 @options.as_json
 @options.world
-def doctor(*, names: tuple[str, ...], as_json: bool, **world: Any) -> int:
+def doctor(
+    *, names: tuple[str, ...], look: bool, contact_sheet: Path | None, detector: str, as_json: bool, **world: Any
+) -> int:
     """What is here, what is missing and how to get it: datasets (their class counts too), weights, cards, readers.
+
+    Says where a dataset's pictures look like whole scenes, and where clips are not as long as their list states.
 
     NAMES are datasets or methods; all of them by default. Exit code 1 when something that is here is not right.
     """
@@ -30,14 +42,23 @@ def doctor(*, names: tuple[str, ...], as_json: bool, **world: Any) -> int:
 
             raise UnknownName("dataset or method", name, known)
     chosen = [name for name in bench.catalog.datasets if not names or name in names]
-    datasets = [dataset_state(name, bench) for name in chosen]
+    eyes = Eyes(bench, detector, look, contact_sheet)
+    datasets = [dataset_state(name, bench, eyes) for name in chosen]
     weights = [
         state for name in bench.catalog.methods if not names or name in names for state in weight_states(name, bench)
     ]
+    detectors = [] if names else detector_states(bench)
     broken = [{"card": card.path, "reason": card.reason} for card in bench.catalog.broken]
     wrong = any(state["state"] == "wrong" for state in datasets) or bool(broken)
     if as_json:
-        facts = {"datasets": datasets, "weights": weights, "broken": broken, "video": video_readers()}
+        facts = {
+            "datasets": datasets,
+            "weights": weights,
+            "broken": broken,
+            "video": video_readers(),
+            "blind": eyes.blind,
+            "detectors": detectors,
+        }
         click.echo(json.dumps({**facts, "store": str(bench.settings.store)}, indent=1))
         return int(wrong)
     from tabulate import tabulate
@@ -47,8 +68,13 @@ def doctor(*, names: tuple[str, ...], as_json: bool, **world: Any) -> int:
     )
     click.echo("")
     click.echo(tabulate([(s["method"], s["file"], s["state"], s["where"]) for s in weights], WEIGHT_HEADINGS))
+    if detectors:
+        click.echo("")
+        click.echo(tabulate([(s["file"], s["state"]) for s in detectors], ("face detector", "state")))
     click.echo(f"\nvideo readers: {', '.join(video_readers()) or 'none'}\nstore: {bench.settings.store}")
-    for state in (*datasets, *weights):
+    if eyes.blind:
+        click.echo(f"\npictures were not looked at: {eyes.blind}")
+    for state in (*datasets, *weights, *detectors):
         if state["note"]:
             click.echo(f"\n{state.get('name') or state['file']}: {state['note']}")
     return int(wrong)
@@ -58,8 +84,56 @@ DATASET_HEADINGS = ("dataset", "state", "samples", "layout", "where")
 WEIGHT_HEADINGS = ("method", "weights", "state", "where")
 
 
-def dataset_state(name: str, bench: Workbench) -> dict[str, str]:
-    """One dataset: `here`, `missing`, or `wrong` with what is wrong."""
+class Eyes:
+    """Looks at the pictures of datasets, with one detector for all of them.
+
+    Args:
+        bench: the world; the miniature's faces are drawn, and no detector is asked about them.
+        detector: its name; the default one where it is empty.
+        wanted: whether to look for faces at all.
+        sheets: the folder for contact sheets, if any are wanted.
+    """
+
+    def __init__(self, bench: Workbench, detector: str, wanted: bool, sheets: Path | None) -> None:
+        self._bench, self._name, self._sheets = bench, detector, sheets
+        self._wanted = wanted and not bench.settings.miniature
+        self._detector: Detector | None = None
+        self.blind = ""
+
+    def notes(self, name: str, splits: list[Split]) -> list[str]:
+        """What is odd about a dataset's pictures; writes its contact sheet where one is wanted."""
+        from bench.faces.look import length_note, look
+
+        said = [length_note(splits)]
+        samples = [sample for split in splits for sample in split.samples]
+        detector = self._opened()
+        if detector is not None:
+            said += look(samples, detector).notes(name)
+        if self._sheets is not None:
+            from bench.faces.sheet import contact_sheet
+
+            contact_sheet(self._bench.catalog.datasets[name], samples, detector, self._sheets / f"{name}.jpg")
+        return [note for note in said if note]
+
+    def _opened(self) -> Detector | None:
+        """The detector; None, and why in `blind`, where it cannot be had here."""
+        from bench.errors import BenchError, UnknownName
+
+        if self._wanted and self._detector is None and not self.blind:
+            from bench.faces.load import load_detector
+
+            try:
+                card = self._bench.catalog.detector(self._name)
+                self._detector = load_detector(card, self._bench.settings, "cpu", options.note)
+            except UnknownName:
+                raise
+            except BenchError as error:
+                self.blind = str(error)
+        return self._detector
+
+
+def dataset_state(name: str, bench: Workbench, eyes: Eyes) -> dict[str, str]:
+    """One dataset: `here`, `missing`, or `wrong` with what is wrong; and what is odd about its pictures."""
     from bench.data.datasets import check_counts, open_split
     from bench.errors import BenchError
 
@@ -80,10 +154,12 @@ def dataset_state(name: str, bench: Workbench) -> dict[str, str]:
         "layout": splits[0].layout,
         "state": "here",
     }
+    notes = eyes.notes(name, splits)
     if differences:
         listed = [f"fold {d.fold}, {d.name}: {d.found} samples, expected {d.expected}" for d in differences]
-        return {**state, "state": "wrong", "note": "\n  ".join(["class counts differ from the card's", *listed])}
-    return state
+        notes.insert(0, "\n  ".join(["class counts differ from the card's", *listed]))
+        state["state"] = "wrong"
+    return {**state, "note": "\n".join(notes)}
 
 
 def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
@@ -106,6 +182,14 @@ def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
             state |= {"state": "missing", "note": str(error)}
         states.append(state)
     return states
+
+
+def detector_states(bench: Workbench) -> list[dict[str, str]]:
+    """Every face detector: `here`, or `missing` with what it lacks."""
+    from bench.faces.load import missing_here
+
+    lacking = {name: missing_here(card, bench.settings) for name, card in bench.catalog.detectors.items()}
+    return [{"file": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]
 
 
 def video_readers() -> list[str]:

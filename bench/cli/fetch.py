@@ -14,7 +14,7 @@ from bench.cli import options
 @click.option("--to", type=options.FOLDER, help="Folder for the weights; the first weights folder by default.")
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
-    """Download the weights of METHODS (clip, or clip:backbone=B32), verified by hash where the card states one."""
+    """Download the weights of METHODS (clip, clip:backbone=B32, or a face detector), verified by hash where one is stated."""
     from bench.cards.variant import all_variants, parse
     from bench.download import fetch_weight
     from bench.errors import BenchError
@@ -25,6 +25,13 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
     manual: list[str] = []
     for ref in methods:
         name, axes = parse(ref)
+        if name in catalog.detectors:
+            for weight in catalog.detectors[name].weights.values():
+                if weight.url or weight.hub:
+                    click.echo(str(fetch_weight(weight.file, weight, folder, options.note)))
+                else:
+                    manual.append(f"{name}: {weight.file}: {weight.manual or 'its environment brings it'}")
+            continue
         card = catalog.method(name)
         wanted: dict[str, None] = {}
         for variant in all_variants(card, axes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,19 +46,32 @@ def picture(blob: Blob) -> Image.Image:
     Raises:
         DataError: the bytes are no picture, are damaged or cut short, or announce more than 80 million pixels.
     """
+    return opened(blob, lambda image: image.convert("RGB"))
+
+
+def opened(blob: Blob, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Open a picture and convert it; what either of them fails on becomes an error that names the file.
+
+    Args:
+        blob: the picture's bytes.
+        convert: what is done with the picture while its file is open; it decodes the pixels.
+
+    Raises:
+        DataError: as for `picture`.
+    """
     data = read(blob)
     if blob.codec == "gray48":
         return _gray48(data, blob)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            opened = Image.open(io.BytesIO(data))
-        if opened.width * opened.height > MAX_PIXELS:
+            image = Image.open(io.BytesIO(data))
+        if image.width * image.height > MAX_PIXELS:
             raise DataError(
-                f"{_name(blob)} announces {opened.width} x {opened.height} pixels, more than {MAX_PIXELS:,}",
+                f"{_name(blob)} announces {image.width} x {image.height} pixels, more than {MAX_PIXELS:,}",
                 "check the file; shrink the picture if it is really so large",
             )
-        return opened.convert("RGB")
+        return convert(image)
     except UnidentifiedImageError:
         raise DataError(f"{_name(blob)} is no picture that Pillow knows", "fetch or extract the file again") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:

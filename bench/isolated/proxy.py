@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
+from bench.faces.base import FaceDetector
 from bench.isolated import wire
 from bench.isolated.environment import Notify, clean, ensure, to_stderr
 from bench.isolated.facts import EnvironmentFacts
@@ -54,7 +55,7 @@ def load_isolated(
         adapter: `package.module:Class` or `file.py:Class`. A module that is a file here is run from that file; any
             other has to be in the environment.
         weights: role -> file, as for an adapter here; likewise `device`, `dtype` and `options`.
-        contract: the protocol of `bench.models.base` that the adapter implements.
+        contract: the protocol of `bench.models.base` or `bench.faces.base` that the adapter implements.
         method: the card, for messages.
         root: the folder that holds all environments.
         notify: is told how a build goes.
@@ -81,7 +82,7 @@ def load_isolated(
         link.close()
         raise BenchError(
             f"{method}: {adapter} is not a {contract.__name__}: it lacks {', '.join(sorted(wanted - has))}",
-            "write what bench.models.base describes",
+            f"write what {contract.__module__} describes",
         )
     return _PROXIES[contract](link)
 
@@ -297,10 +298,24 @@ class _Teacher(_Proxy):
         return self._rows("encode_texts", (), list(texts))
 
 
+class _Detector(_Proxy):
+    def __init__(self, link: _Link) -> None:
+        super().__init__(link)
+        self._one_call = threading.Lock()
+
+    def detect(self, pictures: Any) -> Any:
+        with self._one_call:
+            reply = self._link.call({"call": "detect", "arguments": []}, [pictures])
+        if not reply.arrays:
+            raise TypeError(f"detect returned {reply.body.get('value')!r:.80}, not an array")
+        return reply.arrays[0]
+
+
 _PROXIES: Mapping[type[Any], type[_Proxy]] = {
     base.ImageEncoder: _Images,
     base.ClipEncoder: _Clips,
     base.JointScorer: _Scorer,
     base.Generator: _Generator,
     base.Teaches: _Teacher,
+    FaceDetector: _Detector,
 }

@@ -1,0 +1,85 @@
+"""Detectors, loaded once, and where their weights are looked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def loaded(name: str) -> Any:
+    """A detector, or a skip that says why it cannot run here."""
+    from bench.cards.catalog import load
+    from bench.errors import WeightsError
+    from bench.faces.load import load_detector
+    from bench.isolated.environment import is_built
+    from bench.settings import cache_home
+    from bench.settings import load as settings
+
+    card = load().detector(name)
+    if card.environment is not None and not is_built(card.environment, cache_home() / "environments"):
+        pytest.skip(f"{name}: its environment is not built here")
+    try:
+        return load_detector(card, settings(), "cpu")
+    except WeightsError as error:
+        pytest.skip(f"{name}: {error.what}")
+
+
+@pytest.fixture(scope="session")
+def centerface() -> Any:
+    """The default detector."""
+    return loaded("centerface")
+
+
+@pytest.fixture(scope="session", params=["centerface", "retinaface", "yunet", "mtcnn"])
+def detector(request: pytest.FixtureRequest) -> Any:
+    """Every shipped detector that runs here."""
+    return loaded(request.param)
+
+
+SPOT_CARD = """
+kind = "detector"
+name = "spot"
+adapter = "spot.py:Spot"
+[options]
+delay = {delay}
+"""
+SPOT = """
+import time
+
+import numpy as np
+
+
+class Spot:
+    def __init__(self, weights, device, dtype, delay):
+        self.delay = delay
+
+    def detect(self, pictures):
+        time.sleep(self.delay)
+        rows = []
+        for number, picture in enumerate(pictures):
+            y, x = np.nonzero((picture[..., 0] > 150) & (picture[..., 1] < 100) & (picture[..., 2] < 100))
+            if len(x):
+                rows.append([number, x.min(), y.min(), x.max() + 1, y.max() + 1, 0.9, *[np.nan] * 10])
+        return np.array(rows, np.float32).reshape(-1, 16)
+"""
+
+
+def spot_cards(folder: Path, delay: float = 0.0) -> Path:
+    """A card folder with a detector that takes red boxes for faces, at once or after a while."""
+    folder.mkdir(exist_ok=True)
+    (folder / "spot.toml").write_text(SPOT_CARD.format(delay=delay))
+    (folder / "spot.py").write_text(SPOT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights() -> Path:
+    """CenterFace's file."""
+    from bench.cards.catalog import load
+    from bench.faces.load import weight_file
+    from bench.settings import load as settings
+
+    card = load().detector("centerface")
+    return weight_file(card, card.weights["model"], settings())
