@@ -9,7 +9,7 @@ import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from bench.cards.schema import Weight
 from bench.errors import WeightsError
@@ -29,22 +29,49 @@ def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], No
         say: told in a line what is done.
 
     Raises:
-        WeightsError: the address does not answer, a hub repository has no pinned revision, or the bytes have another
-            hash than the card states or than at the first download.
+        WeightsError: the name leads out of the folder, the address does not answer, a hub repository has no pinned
+            revision, or the bytes, also those of a file that is there already, have another hash than the card states
+            or than at the first download.
     """
+    if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+        raise WeightsError(f"the weights {name!r} would lie outside {folder}", "correct their name in the card")
     target = folder / name
     if target.exists():
         say(f"{target} is there already")
+        _check(target, name, facts, folder)
         return target
-    folder.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     if facts.hub:
-        _from_hub(facts, target)
+        _from_hub(facts, target, name, folder)
     else:
-        _from_address(facts.url, facts.sha256, target, folder)
+        _from_address(facts.url, facts.sha256, target, name, folder)
     return target
 
 
-def _from_hub(facts: Weight, target: Path) -> None:
+def _check(target: Path, name: str, facts: Weight, folder: Path) -> None:
+    """Compare what lies there with the card's hash or the first one, which is remembered; a folder's files one by one."""
+    files = {name: target}
+    if target.is_dir():
+        inner = sorted(path for path in target.rglob("*") if path.is_file())
+        parts = {path: path.relative_to(target) for path in inner}
+        files = {f"{name}/{part.as_posix()}": path for path, part in parts.items() if not part.parts[0].startswith(".")}
+    for each, path in files.items():
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        _compare(str(path), found, "" if target.is_dir() else facts.sha256, each, folder)
+
+
+def _compare(what: str, found: str, stated: str, name: str, folder: Path) -> None:
+    expected = stated.lower() or _first_hash(folder, name)
+    if expected and not found.startswith(expected):
+        raise WeightsError(
+            f"{what} has sha256 {found}, expected {expected}", "the file has changed; do not use it unseen"
+        )
+    if not expected:
+        _remember(folder, name, found)
+
+
+def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
     if not facts.revision:
         raise WeightsError(
             f"{facts.hub}: the card pins no revision, so what is downloaded today may be another file tomorrow",
@@ -61,17 +88,23 @@ def _from_hub(facts: Weight, target: Path) -> None:
         raise WeightsError(
             f"{facts.hub} could not be downloaded: {error}", "check the network, and run it again"
         ) from error
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _check(beside, name, facts, folder)
+    except WeightsError:
+        shutil.rmtree(beside)
+        raise
     beside.replace(target)
 
 
-def _from_address(url: str, sha256: str, target: Path, folder: Path) -> None:
+def _from_address(url: str, sha256: str, target: Path, name: str, folder: Path) -> None:
     if not url.startswith("https://"):
         raise WeightsError(f"{url}: only https addresses are downloaded", "correct the card")
     beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     hasher = hashlib.sha256()
     try:
         with urllib.request.urlopen(url, timeout=60) as reply, beside.open("wb") as file:
+            if not reply.url.startswith("https://"):
+                raise WeightsError(f"{url} leads on to {reply.url}, which is no https address", "correct the card")
             total = int(reply.headers.get("Content-Length") or 0)
             with bar(f"downloading {target.name}", total, "bytes") as progress:
                 while chunk := reply.read(CHUNK):
@@ -81,13 +114,7 @@ def _from_address(url: str, sha256: str, target: Path, folder: Path) -> None:
         found = hasher.hexdigest()
         if total and beside.stat().st_size != total:
             raise WeightsError(f"{url} broke off after {beside.stat().st_size} of {total} bytes", "run it again")
-        expected = sha256 or _first_hash(folder, target.name)
-        if expected and not found.startswith(expected):
-            raise WeightsError(
-                f"{url} has sha256 {found}, expected {expected}", "the file has changed; do not use it unseen"
-            )
-        if not sha256:
-            _remember(folder, target.name, found)
+        _compare(url, found, sha256, name, folder)
         beside.replace(target)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise WeightsError(f"{url} could not be downloaded: {error}", "check the network, and run it again") from error

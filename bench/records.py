@@ -12,6 +12,8 @@ A run's folder holds
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
 import os
 import platform
@@ -19,7 +21,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -35,6 +37,7 @@ from bench.errors import BenchError
 
 SCHEMA_VERSION = 1
 NO_CLASS = -1
+STAMP = "%Y%m%d-%H%M%S"
 
 _KEY = ("method", "variant", "prompt_set", "protocol", "dataset", "fold")
 SCHEMA = pa.schema(
@@ -109,24 +112,58 @@ def write(
 ) -> Record:
     """Write a run's folder, whole or not at all.
 
+    Where another run has taken its name meanwhile, the record's path is one with a number behind it.
+
     Raises:
         BenchError: the folder cannot be written.
     """
-    partial = folder.with_name(f".{folder.name}.partial")
+    partial = folder.with_name(f".{folder.name}.{platform.node()}.{os.getpid()}.partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove_left_over(folder.parent)
         partial.mkdir(parents=True)
         with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
             for part in predictions:
                 writer.write_table(_as_table(part))
         text = json.dumps({"schema": SCHEMA_VERSION, **manifest}, indent=1, ensure_ascii=False)
         (partial / "manifest.json").write_text(text + "\n", encoding="utf-8")
-        partial.replace(folder)
+        folder = _rename(partial, folder)
     except OSError as error:
         raise BenchError(
             f"the record {folder} could not be written: {error}", "free some space, or name --out DIR"
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return Record(folder, json.loads(text))
+
+
+def _rename(partial: Path, folder: Path) -> Path:
+    """Give a whole folder its name, or the next one that is free."""
+    for number in itertools.count(2):
+        try:
+            return partial.replace(folder)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            folder = folder.with_name(f"{folder.name.removesuffix(f'-{number - 1}')}-{number}")
+    raise AssertionError
+
+
+def _remove_left_over(base: Path) -> None:
+    """Remove what killed runs of this machine left half written."""
+    for path in base.glob(f".*.{platform.node()}.*.partial"):
+        process = path.name.split(".")[-2]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True
 
 
 def open_record(path: Path) -> Record:
@@ -165,14 +202,27 @@ def latest(folder: Path) -> Path:
 
 
 def new_folder(base: Path, name: str) -> Path:
-    """A folder for a run that starts now: time first, so that names sort by age."""
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    """A folder for a run that starts now: time first, so that names sort by age.
+
+    Where the clock has been set back, the time is one second after the newest name there.
+    """
+    now = datetime.now(UTC)
+    newest = max(filter(None, (_time_of(path.name) for path in base.glob("*-*-*"))), default=now)
+    stamp = (newest + timedelta(seconds=1) if newest > now else now).strftime(STAMP)
     folder = base / f"{stamp}-{name}"
     number = 1
     while folder.exists():
         number += 1
         folder = base / f"{stamp}-{name}-{number}"
     return folder
+
+
+def _time_of(name: str) -> datetime | None:
+    """When a run began, by its folder's name; None for another folder."""
+    try:
+        return datetime.strptime("-".join(name.split("-")[:2]), STAMP).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def _as_table(part: FoldPredictions) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -155,6 +156,7 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
 
     class Reply(io.BytesIO):
         headers = {"Content-Length": "5"}
+        url = "https://elsewhere.example.org/w.pt"
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"other"))
     with pytest.raises(WeightsError, match="expected 00ff"):
@@ -166,6 +168,78 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"third"))
     with pytest.raises(WeightsError, match="has sha256"):
         fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
+
+
+def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: Path) -> None:
+    from bench.cards.schema import Weight
+    from bench.download import fetch_weight
+    from bench.errors import WeightsError
+
+    (tmp_path / "w.pt").write_bytes(b"bytes")
+    stated = Weight(url="https://example.org/w.pt", sha256=hashlib.sha256(b"bytes").hexdigest()[:12].upper())
+    unstated = Weight(url="https://example.org/w.pt")
+    for facts in (stated, unstated):
+        assert fetch_weight("w.pt", facts, tmp_path, print) == tmp_path / "w.pt"
+    (tmp_path / "w.pt").write_bytes(b"other")
+    for facts in (stated, unstated):
+        with pytest.raises(WeightsError, match="do not use it unseen"):
+            fetch_weight("w.pt", facts, tmp_path, print)
+
+
+def test_a_download_that_is_led_on_to_an_open_address_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import io
+    import urllib.request
+
+    from bench.cards.schema import Weight
+    from bench.download import fetch_weight
+    from bench.errors import WeightsError
+
+    class Reply(io.BytesIO):
+        headers: dict[str, str] = {}
+        url = "http://example.org/w.pt"
+
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"other"))
+    with pytest.raises(WeightsError, match="no https address"):
+        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../w.pt", "/etc/w.pt", "a/../../w.pt"])
+def test_weights_outside_their_folder_are_refused(tmp_path: Path, name: str) -> None:
+    from bench.cards.schema import Weight
+    from bench.download import fetch_weight
+    from bench.errors import WeightsError
+
+    with pytest.raises(WeightsError, match="would lie outside"):
+        fetch_weight(name, Weight(url="https://example.org/w.pt"), tmp_path / "weights", print)
+
+
+def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import shutil
+
+    import huggingface_hub
+
+    from bench.cards.schema import Weight
+    from bench.download import fetch_weight
+    from bench.errors import WeightsError
+
+    content = b"first"
+
+    def download(hub: str, revision: str, allow_patterns: Any, local_dir: Path) -> None:
+        (local_dir / ".cache").mkdir(parents=True)
+        (local_dir / "model.safetensors").write_bytes(content)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    facts = Weight(hub="some/model", revision="abc")
+    fetch_weight("folder", facts, tmp_path, print)
+    known = json.loads((tmp_path / "known-hashes.json").read_text())
+    assert known == {"folder/model.safetensors": hashlib.sha256(b"first").hexdigest()}
+    content = b"other"
+    shutil.rmtree(tmp_path / "folder")
+    with pytest.raises(WeightsError, match="do not use it unseen"):
+        fetch_weight("folder", facts, tmp_path, print)
 
 
 def test_a_hub_repository_without_a_pinned_revision_is_not_downloaded(tmp_path: Path) -> None:

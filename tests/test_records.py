@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -62,14 +65,15 @@ def test_pandas_reads_the_predictions_file_too(tmp_path: Path) -> None:
     assert list(frame["scores"][1]) == [3.0, 4.0, 5.0]
 
 
-def test_a_record_that_could_not_be_finished_is_not_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [RuntimeError("stop"), KeyboardInterrupt()])
+def test_a_record_that_could_not_be_finished_is_not_there(tmp_path: Path, stop: BaseException) -> None:
     def failing() -> Any:
         yield part()
-        raise RuntimeError("stop")
+        raise stop
 
-    with pytest.raises(RuntimeError):
+    with pytest.raises(type(stop)):
         records.write(tmp_path / "run", {"datasets": {}}, failing())
-    assert not (tmp_path / "run").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_record_of_a_later_schema_is_refused(tmp_path: Path) -> None:
@@ -87,3 +91,32 @@ def test_names_of_runs_sort_by_age_and_never_collide(tmp_path: Path) -> None:
     first = records.new_folder(tmp_path, "x")
     first.mkdir()
     assert records.new_folder(tmp_path, "x") != first
+
+
+def test_a_run_after_the_clock_was_set_back_is_still_the_newest(tmp_path: Path) -> None:
+    (tmp_path / "29990101-000000-x").mkdir()
+    (tmp_path / "99999999-999999-not-a-run").mkdir()
+    for name in ("29990101-000001-x", "29990101-000002-y"):
+        folder = records.new_folder(tmp_path, name[-1])
+        assert folder.name == name
+        records.write(folder, {"datasets": {}}, [])
+        assert records.latest(tmp_path) == folder
+
+
+def test_a_name_that_was_taken_meanwhile_gets_a_number(tmp_path: Path) -> None:
+    names = [records.write(tmp_path / "run", {"datasets": {}}, [part()]).path.name for _ in range(3)]
+    assert names == ["run", "run-2", "run-3"]
+    assert {path.name for path in tmp_path.iterdir()} == set(names)
+
+
+def test_what_a_killed_run_left_half_written_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    dead, living, elsewhere = (
+        tmp_path / f".other.{host}.{process}.partial"
+        for host, process in ((platform.node(), ended.pid), (platform.node(), os.getpid()), ("elsewhere", ended.pid))
+    )
+    for path in (dead, living, elsewhere):
+        path.mkdir()
+    records.write(tmp_path / "run", {"datasets": {}}, [part()])
+    assert not dead.exists() and living.exists() and elsewhere.exists()

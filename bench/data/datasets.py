@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from bench.cards.schema import DatasetCard, Layout
 from bench.data.samples import Frames, Sample, Split, Still, Video
-from bench.errors import DataError, UnknownName
+from bench.errors import BenchError, DataError, UnknownName
 
 Reader = Callable[..., list[Sample]]
 KINDS = {Still: "picture", Frames: "folder of frames", Video: "video"}
@@ -102,7 +102,15 @@ def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> list[Samp
             f"{where}: the reader {layout.reader} cannot be called with the options {sorted(options)}: {error}",
             f"its options: {', '.join(list(inspect.signature(reader).parameters)[3:])}",
         ) from None
-    return reader(root, card.classes, fold, **options)
+    try:
+        return reader(root, card.classes, fold, **options)
+    except BenchError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{where}: the reader {layout.reader} failed on {root}: {type(error).__name__}: {error}",
+            "check the layout's options in its card, or mend the reader",
+        ) from error
 
 
 def _resolve(name: str, where: str) -> Reader:

@@ -19,6 +19,7 @@ from bench.errors import BenchError
 from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
 from bench.models.resolve import adapter_class, identity
+from bench.patience import word_when_late
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -93,7 +94,8 @@ class Network:
             return self._load_isolated(self.environment, contract, device)
         cls = adapter_class(self.facts.adapter)
         try:
-            model = cls(weights=dict(self.weights), device=device, dtype=self.dtype, **self.facts.options)
+            with word_when_late(f"{self.method}: building {self.facts.adapter}"):
+                model = cls(weights=dict(self.weights), device=device, dtype=self.dtype, **self.facts.options)
         except BenchError:
             raise
         except Exception as error:
@@ -182,7 +184,7 @@ def _checked(network: Network, call: Any, *arguments: Any) -> Any:
     import torch
 
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), word_when_late(f"{network.method}: {call.__name__}"):
             return call(*arguments)
     except (BenchError, torch.OutOfMemoryError):
         raise

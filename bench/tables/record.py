@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from bench.cards.catalog import Catalog
 from bench.cards.table_schema import TableCard
 from bench.cells import Choices, sources
+from bench.errors import BenchError
 from bench.records import Record
 from bench.results import Matrices, RowKey, matrices_of, metrics_csv, remarks_of, values_of
 from bench.tables.compute import complete
@@ -33,11 +36,26 @@ def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
 
 
 def write_files(record: Record, catalog: Catalog) -> list[Path]:
-    """Write them beside the predictions."""
+    """Write them beside the predictions, each whole or not at all.
+
+    Raises:
+        BenchError: the folder cannot be written.
+    """
     paths = []
     for name, text in files_of(record, catalog).items():
-        paths.append(record.path / name)
-        paths[-1].write_text(text, encoding="utf-8")
+        path = record.path / name
+        beside = path.with_name(f"{name}.{os.getpid()}.tmp")
+        try:
+            beside.write_text(text, encoding="utf-8")
+            paths.append(beside.replace(path))
+        except OSError as error:
+            raise BenchError(
+                f"{path} could not be written: {error}",
+                "free some space, or name --out DIR; the predictions are kept, and `bench table` draws their tables",
+            ) from error
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
     return paths
 
 

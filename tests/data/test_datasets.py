@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import io
+import os
 import tarfile
 
 import numpy as np
@@ -235,3 +236,27 @@ def test_counts_that_differ_are_listed_class_by_class(card):
     assert check_counts(facts, split([500] * 7)) == [CountDifference("1", "surprise", 499, 500)]
     assert check_counts(facts, split([500] * 7), "official") == []
     assert check_counts(facts, split(counts), "paper") == [CountDifference("1", "all classes", 3500, 3499)]
+
+
+def failing_reader(root: object, classes: object, fold: str) -> list[Sample]:
+    return [][0]
+
+
+def test_a_reader_that_fails_is_named_with_its_reason(card, tmp_path):
+    facts = card("raf-db")
+    layout = facts.layouts[0].model_copy(update={"reader": f"{__name__}:failing_reader", "needs": (), "options": {}})
+    with pytest.raises(DataError, match=r"failing_reader failed on .*: IndexError: list index out of range"):
+        open_split(facts.model_copy(update={"layouts": (layout,)}), tmp_path, "1")
+
+
+def test_a_file_name_that_is_no_text_is_an_error_that_spells_it(card, touch):
+    root = touch("test/happiness/a.jpg")
+    (root / "test" / "happiness" / os.fsdecode("\u5feb.jpg".encode("gbk"))).touch()
+    layout = (
+        card("raf-db")
+        .layouts[0]
+        .model_copy(update={"reader": "bench.data.readers.folders:read", "needs": (), "options": {"path": "test"}})
+    )
+    facts = card("raf-db").model_copy(update={"layouts": (layout,)})
+    with pytest.raises(DataError, match=r"1 names are not in UTF-8: 'happiness/\\udcbf\\udcec\.jpg'"):
+        open_split(facts, root, "1")

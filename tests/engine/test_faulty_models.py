@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 CARD = """
@@ -47,6 +48,40 @@ def test_a_method_that_fails_in_its_forward_pass_is_named(world: Any, images: st
     plug_in(world, ADAPTER.format(images=images))
     answer = world.run(*FAULTY)
     assert answer.code == 2 and said in answer.err and "Traceback" not in answer.err
+
+
+def test_a_method_that_hangs_is_named_and_what_was_computed_is_kept_when_it_is_stopped(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interrupt comes after the word has been said twice, as from somebody who read it."""
+    hang = """
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls > 2:
+            time.sleep(0.5)
+            raise KeyboardInterrupt
+        return torch.eye(15)[:len(pixels)] + 1
+    """
+    monkeypatch.setattr("bench.patience.SECONDS", 0.2)
+    plug_in(world, ADAPTER.format(images=hang).replace("import torch", "import time, torch"))
+    answer = world.run(*FAULTY, "--batch", "4")
+    assert answer.code == 130 and "stopped; what was computed is kept" in answer.err
+    assert "faulty: encode_images has not come back for 0 s; Ctrl-C stops it" in answer.err
+    shards = [np.load(path) for path in (world.root / "store").glob("frames/*/*.npy")]
+    assert sum(map(len, shards)) == 8
+
+
+def test_an_environment_that_cannot_be_built_is_quoted_and_takes_no_other_method_with_it(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    environment = '[environment]\npython = "3.99"\nrequirements = ["numpy"]\n'
+    plug_in(world, ADAPTER.format(images="return None"))
+    card = world.root / "cards" / "faulty" / "faulty.toml"
+    card.write_text(card.read_text() + environment)
+    answer = world.run("--methods", "clip:backbone=B32,faulty", "--datasets", "tiny-faces")
+    assert answer.code == 2 and "Traceback" not in answer.err
+    assert "faulty: its environment could not be built" in answer.err and "3.99" in answer.err
+    assert world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces").code == 0
 
 
 def test_a_class_that_is_no_encoder_is_told_what_it_lacks(world: Any) -> None:

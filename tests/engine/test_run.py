@@ -224,3 +224,54 @@ def test_at_the_papers_sizes_each_picture_is_planned_once_a_tower(
     assert facts["encodes"] == 1_385_868
     assert facts["loop_over_cells"] == 14_377_650
     assert facts["macs"] is not None
+
+
+def test_the_order_of_methods_datasets_and_prompts_changes_no_number(world: Any) -> None:
+    world.run(*EVERYTHING, "--prompts", "P-3,P-5")
+    shutil.rmtree(world.root / "store")
+    turned = ("--methods", "exp-clip,clip", "--datasets", "tiny-videos,tiny-faces,tiny-clips", "--prompts", "P-5,P-3")
+    world.run(*turned)
+    assert same(*world.records())
+    one, two = (predictions(record) for record in world.records())
+    for key, part in one.items():
+        np.testing.assert_allclose(part.scores, two[key].scores, atol=1e-5)
+
+
+def test_a_store_that_is_half_filled_in_another_order_gives_the_same_numbers(world: Any) -> None:
+    world.run(*EVERYTHING)
+    shutil.rmtree(world.root / "store")
+    world.run("--methods", "exp-clip:backbone=B16", "--datasets", "tiny-videos", "--batch", "3")
+    world.run("--methods", "clip:backbone=L14", "--datasets", "tiny-faces", "--limit", "2", "--batch", "1")
+    world.run(*EVERYTHING, "--batch", "5")
+    first, *_, last = world.records()
+    assert same(first, last)
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
+def test_a_damaged_store_entry_is_named_and_its_rows_alone_are_encoded_again(world: Any, damage: str) -> None:
+    world.run(*FACES)
+    world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-clips")
+    shard = min((world.root / "store" / "frames").rglob("*.npy"))
+    rows = len(np.load(shard))
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 2] ^= 4
+    shard.write_bytes({"flip": bytes(data), "truncate": bytes(data[:-7]), "empty": b""}[damage])
+    answer = world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips")
+    assert answer.code == 0 and f"store entry {shard} is broken" in answer.err
+    assert encoded(world.records()[-1]) == rows < DISTINCT
+    assert same_part(world.records()[0], world.records()[-1])
+
+
+def same_part(part: Path, whole: Path) -> bool:
+    one, two = predictions(part), predictions(whole)
+    return all(np.array_equal(one[key].predictions, two[key].predictions) for key in one)
+
+
+def test_a_dataset_that_changed_between_two_runs_has_another_fingerprint(world: Any) -> None:
+    faces = world.root / "data" / "tiny-faces" / "anger"
+    prints = []
+    for change in (lambda: None, lambda: None, lambda: shutil.copy(faces / "001.jpg", faces / "000.jpg")):
+        change()
+        assert world.run(*FACES).code == 0
+        prints.append(open_record(world.records()[-1]).manifest["datasets"]["tiny-faces"]["fingerprint"])
+    assert prints[0] == prints[1] != prints[2]

@@ -213,6 +213,42 @@ def test_markup_in_a_record_is_shown_and_never_run(chromium: Browser, hostile: A
     assert chromium.complaints() == []
 
 
+def test_markup_in_the_names_of_files_is_shown_and_never_run(
+    chromium: Browser, world: Any, make: Callable[..., Any]
+) -> None:
+    faces = world.root / "data" / "tiny-faces"
+    names = [
+        '"><img src=x onerror=alert(4)>',
+        "<!--<script>alert(5)",
+        "' onmouseover='alert(6)",
+        "${alert(7)} {{alert(7)}} &lt;b&gt;",
+        "</title></style></textarea><svg onload=alert(8)>".replace("/", "\N{FRACTION SLASH}"),
+        "two\nlines \u2028 \u202e backwards",
+    ]
+    for name, path in zip(names, sorted(faces.rglob("*.jpg")), strict=False):
+        path.rename(path.with_name(f"{name}.jpg"))
+    card = world.root / "cards" / "tiny-faces.toml"
+    card.write_text(card.read_text().replace('title = "Tiny Faces"', "title = '<img src=x onerror=alert(9)>'"))
+    answer = world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
+    assert answer.code == 0, answer.err
+    page = make(world.records()[-1], "--cards", world.root / "cards", "--samples", "20")
+    chromium.open(page.address)
+    chromium.click(".results tbody td.opens")
+    chromium.run("document.querySelectorAll('details').forEach(part => part.open = true)")
+    assert chromium.run("document.querySelectorAll('script').length") == 2
+    assert chromium.run("document.querySelectorAll('img[src=x], svg[onload], [onmouseover]').length") == 0
+    shown = chromium.run("document.body.innerText")
+    for part in (
+        "onerror=alert(4)>",
+        "<script>alert(5)",
+        "onmouseover='alert(6)",
+        "{{alert(7)}} &lt;b&gt;",
+        "alert(9)",
+    ):
+        assert part in shown, part
+    assert chromium.complaints() == []
+
+
 def test_a_fold_can_be_looked_at_alone(chromium: Browser, tmp_path: Path, make: Callable[..., Any]) -> None:
     catalog = load()
     write_dataset(catalog.dataset("afew"), tmp_path / "data" / "afew", 2, np.random.default_rng(0))

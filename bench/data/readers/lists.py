@@ -164,14 +164,28 @@ class Labels:
         return self._known[key]
 
 
+def _is_text(name: str) -> bool:
+    """False for a file name whose bytes the system could not turn into characters."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def unique(samples: list[Sample], where: Path) -> list[Sample]:
     """The samples, if no id occurs twice and there is at least one.
 
     Raises:
-        DataError: there are none, or ids occur twice.
+        DataError: there are none, ids occur twice, or an id is no text in UTF-8.
     """
     if not samples:
         raise DataError(f"{where} gives no sample at all")
+    odd = [ascii(sample.id) for sample in samples if not sample.id.isascii() and not _is_text(sample.id)]
+    if odd:
+        raise DataError(
+            f"{where}: {len(odd)} names are not in UTF-8: {some(odd)}", "rename the files, or unpack them anew"
+        )
     times = Counter(sample.id for sample in samples)
     twice = [name for name, number in times.items() if number > 1]
     if twice:
