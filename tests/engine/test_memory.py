@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import CARD, CLASSES
+from peak import peak_of
 from PIL import Image
 
 FEW = 300
@@ -37,16 +36,6 @@ class Plain:
     def encode_texts(self, texts):
         return torch.stack([torch.full((512,), float(len(text))).cos() for text in texts])
 """
-# ru_maxrss starts at what the parent had when it forked, VmHWM at nothing.
-PEAK = """
-import pathlib, re, sys
-from bench.cli import main
-try:
-    main()
-except SystemExit as left:
-    assert not left.code, left.code
-print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
-"""
 
 
 def peak(root: Path, count: int) -> int:
@@ -65,12 +54,9 @@ def peak(root: Path, count: int) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         # A decoder stops at the picture's end, so these are as many different files of the same picture.
         path.write_bytes(picture.getvalue() + number.to_bytes(4, "big"))
-    command = [sys.executable, "-c", PEAK, "run", "--methods", "plain", "--datasets", name, "--batch", "16"]
-    command += ["--cards", str(root / "cards"), "--data", str(root / "data"), "--workers", "2"]
-    command += ["--store", str(root / "store" / name), "--out", str(root / "runs" / name)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1])
+    places = ("--cards", str(root / "cards"), "--data", str(root / "data"), "--store", str(root / "store" / name))
+    run = ("run", "--methods", "plain", "--datasets", name, "--batch", "16", "--workers", "2")
+    return peak_of(*run, *places, "--out", str(root / "runs" / name)).kib
 
 
 @pytest.mark.slow

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
+from peak import peak_of
 
 METHODS, DATASETS, PICTURES = 100, 50, 10_000_000
 METHOD = """
@@ -39,16 +37,6 @@ reader = "bench.data.readers.folders:read"
 needs = ["happiness"]
 options = {{ path = "" }}
 """
-# ru_maxrss starts at what the parent had when it forked, VmHWM at nothing.
-PEAK = """
-import pathlib, re, sys
-from bench.cli import main
-try:
-    main()
-except SystemExit as left:
-    assert not left.code, left.code
-print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1], file=sys.stderr)
-"""
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
@@ -57,16 +45,12 @@ def test_five_thousand_cells_are_planned_in_seconds(tmp_path: Path) -> None:
         (tmp_path / f"method-{number}.toml").write_text(METHOD.format(number=number))
     for number in range(DATASETS):
         (tmp_path / f"dataset-{number}.toml").write_text(DATASET.format(number=number, half=PICTURES // 2))
-    command = [sys.executable, "-c", PEAK, "run", "--dry-run", "--json", "--cards", str(tmp_path)]
-    command += ["--methods", ",".join(f"method-{number}" for number in range(METHODS))]
-    command += ["--datasets", ",".join(f"dataset-{number}" for number in range(DATASETS))]
-    begun = time.perf_counter()
-    done = subprocess.run([*command, "--store", str(tmp_path / "store")], capture_output=True, text=True)
-    seconds = time.perf_counter() - begun
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
-    kib = int(done.stderr.split()[-1])
-    print(f"{plan['cells']} cells planned in {seconds:.1f} s with {kib / 1024:.0f} MiB")
+    methods = ",".join(f"method-{number}" for number in range(METHODS))
+    datasets = ",".join(f"dataset-{number}" for number in range(DATASETS))
+    places = ("--cards", str(tmp_path), "--store", str(tmp_path / "store"))
+    found = peak_of("run", "--dry-run", "--json", "--methods", methods, "--datasets", datasets, *places)
+    plan = json.loads(found.out)
+    print(f"{plan['cells']} cells planned in {found.seconds:.1f} s with {found.kib / 1024:.0f} MiB")
     assert plan["cells"] == METHODS * DATASETS and plan["to_do"] == METHODS * DATASETS * PICTURES
     assert plan["macs"] == 17_560_000_000 * METHODS * DATASETS * PICTURES
-    assert seconds < 10 and kib < 2**20
+    assert found.seconds < 10 and found.kib < 2**20
