@@ -1,7 +1,4 @@
-"""Carries a plan out on this machine, and checks what came of it.
-
-This is the only place where pixels and networks meet.
-"""
+"""Carries a plan out on this machine, and checks what came of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """What is left to compute, cut into pieces that any process can do, and put into the store by the one that asked.
 
 A group of networks that see the same geometry shares one decode. Its shelves are locked by the process that fills them;
-a `Shard` of its items needs no store, so that it can be encoded anywhere and gives the same rows everywhere.
+a `Shard` of its items needs no store, so that it can be encoded anywhere and gives the same rows everywhere. This is the
+only place where pixels and networks meet.
 """
 
 from __future__ import annotations

@@ -16,10 +16,8 @@ bytes a row).
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,12 +30,12 @@ import numpy.typing as npt
 import xxhash
 from filelock import FileLock, Timeout
 
+from bench.disk import disk, write_beside
 from bench.errors import StoreError
 
 DIGEST_BYTES = 16
 ROWS_PER_SHARD = 4096
 SECONDS_PER_SHARD = 30.0
-ELSEWHERE = "name another place with --store DIR"
 
 Floats = npt.NDArray[np.float32]
 Notify = Callable[[str], None]
@@ -78,7 +76,9 @@ class Shelf:
     _keys: npt.NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, f"S{DIGEST_BYTES}"))
     _shard: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     _row: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
-    _arrays: list[npt.NDArray[Any]] = field(default_factory=list)
+    _shards: list[Path] = field(default_factory=list)
+    _added: int = 0
+    _kind: np.dtype[Any] | None = None
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -109,8 +109,8 @@ class Shelf:
 
     @property
     def width(self) -> int:
-        """D; 0 while it holds nothing."""
-        return int(self._arrays[0]["row"].shape[1]) if self._arrays else 0
+        """Length of a row; 0 while it holds none, and where rows are texts."""
+        return 0 if self._kind is None or not self._kind["row"].shape else int(self._kind["row"].shape[0])
 
     def texts(self, digests: Sequence[bytes]) -> list[str]:
         """The rows of a shelf of texts.
@@ -123,14 +123,33 @@ class Shelf:
             result[here] = [text.decode() for text in rows.tolist()]
         return list(result)
 
-    def _by_shard(self, digests: Sequence[bytes]) -> Iterator[tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]]:
+    def _by_shard(self, digests: Sequence[bytes]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+        """Positions in `digests`, and their rows, shard by shard and in the order of the file."""
         spots = self.find(digests)
-        if len(spots) and spots.min() < 0:
+        if not len(spots):
+            return
+        if spots.min() < 0:
             raise StoreError(f"{int((spots < 0).sum())} rows of {self.path.name} are not in the store", "run it again")
-        shards = self._shard[spots]
-        for number in np.unique(shards):
-            here = shards == number
-            yield here, self._arrays[number]["row"][self._row[spots[here]]]
+        shards, rows = self._shard[spots], self._row[spots]
+        order = np.lexsort((rows, shards))
+        cuts = np.nonzero(np.diff(shards[order]))[0] + 1
+        for here in np.split(order, cuts):
+            yield here, _mapped(self._shards[shards[here[0]]])["row"][rows[here]]
+
+
+def _mapped(path: Path) -> npt.NDArray[Any]:
+    """A shard's records, mapped from the disk.
+
+    Nobody keeps this: each mapping holds an open file, and a shelf may have more shards than a process may open files.
+
+    Raises:
+        StoreError: the shard is gone since the shelf was opened.
+    """
+    try:
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}", "run it again") from error
+    return array
 
 
 class Writer:
@@ -168,7 +187,7 @@ class Writer:
         text = json.dumps(
             {"step": self.shelf.recipe.step, **self.shelf.recipe.inputs, "facts": self.shelf.facts}, indent=1
         )
-        _write_beside(self.shelf.path / "about.json", text.encode())
+        write_beside(self.shelf.path / "about.json", text.encode())
 
 
 class Store:
@@ -197,7 +216,7 @@ class Store:
             StoreError: the store cannot be written.
         """
         shelf = Shelf(recipe, self.root / recipe.step / recipe.key)
-        with _disk(shelf.path):
+        with disk(shelf.path):
             shelf.path.mkdir(parents=True, exist_ok=True)
         with self._locked(shelf.path):
             for left in shelf.path.glob("*.tmp"):
@@ -218,7 +237,7 @@ class Store:
     @contextmanager
     def _locked(self, path: Path) -> Iterator[None]:
         lock = FileLock(path / "lock")
-        with _disk(path):
+        with disk(path):
             try:
                 lock.acquire(timeout=0.5)
             except Timeout:
@@ -240,10 +259,11 @@ class Store:
         for path in sorted(shelf.path.glob("*.npy")):
             array = self._verified(path)
             if array is not None:
-                keys.append(array["digest"])
-                shard.append(np.full(len(array), len(shelf._arrays), np.int32))
+                keys.append(np.array(array["digest"]))
+                shard.append(np.full(len(array), len(shelf._shards), np.int32))
                 row.append(np.arange(len(array), dtype=np.int32))
-                shelf._arrays.append(array)
+                shelf._shards.append(path)
+                shelf._kind = shelf._kind or array.dtype
         if keys:
             joined = np.concatenate(keys)
             order = np.argsort(joined, kind="stable")
@@ -260,8 +280,7 @@ class Store:
         if found != path.stem.rpartition("-")[2]:
             self._set_aside(path, "its bytes are not those that were written")
             return None
-        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        return array
+        return _mapped(path)
 
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = self.root / "broken" / f"{path.parent.name}-{path.name}"
@@ -285,9 +304,9 @@ def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any])
     buffer = io.BytesIO()
     np.save(buffer, records)
     data = buffer.getbuffer()
-    number = sum(1 for _ in shelf.path.glob("*.npy"))
-    path = shelf.path / f"{number:06d}-{_checksum(data)}.npy"
-    _write_beside(path, data)
+    path = shelf.path / f"{len(shelf._shards) + shelf._added:06d}-{_checksum(data)}.npy"
+    write_beside(path, data)
+    shelf._added += 1
 
 
 def _check_floats(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
@@ -297,40 +316,11 @@ def _check_floats(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]
         raise StoreError(
             f"a row of {shelf.recipe.step} is not finite (input {bad})", "the model returned NaN or infinity"
         )
-    if shelf._arrays and shelf._arrays[0]["row"].shape[1] != rows.shape[1]:
-        have = shelf._arrays[0]["row"].shape[1]
-        raise StoreError(f"rows of width {rows.shape[1]} for a shelf of width {have}", "bump the adapter's version")
-
-
-def _write_beside(path: Path, data: bytes | memoryview) -> None:
-    """Write a file so that it is either whole or not there."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    with _disk(path):
-        try:
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(path)
-        except OSError:
-            beside.unlink(missing_ok=True)
-            raise
+    if shelf.width not in (0, rows.shape[1]):
+        raise StoreError(
+            f"rows of width {rows.shape[1]} for a shelf of width {shelf.width}", "bump the adapter's version"
+        )
 
 
 def _checksum(data: bytes | memoryview) -> str:
     return xxhash.xxh3_128_hexdigest(data)
-
-
-@contextmanager
-def _disk(path: Path) -> Iterator[None]:
-    """Turns the disk's refusals into errors a user can mend."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise StoreError(
-                f"the disk is full: {path} could not be written", "free some space; what is stored so far is kept"
-            ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
-            raise StoreError(f"{path} is not writable ({error.strerror})", ELSEWHERE) from error
-        raise StoreError(f"{path}: {error}", f"check the disk, or {ELSEWHERE}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,23 @@ def test_many_rows_are_written_in_several_shards(tmp_path: Path, monkeypatch: py
     assert len(list((tmp_path / "frames").rglob("*.npy"))) == 4
     rows = store.open(Recipe("frames", INPUTS)).rows([digest(f"{number}-0") for number in range(7)])
     assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_shelf_may_have_more_shards_than_a_process_may_open_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench.store, "ROWS_PER_SHARD", 1)
+    store, names = Store(tmp_path), [str(number) for number in range(150)]
+    with store.writing(Recipe("frames", INPUTS)) as writer:
+        for number, name in enumerate(names):
+            writer.add([digest(name)], np.full((1, 3), number, np.float32))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(list(Path("/proc/self/fd").iterdir())) + 100, before[1]))
+    try:
+        rows = store.open(Recipe("frames", INPUTS)).rows([digest(name) for name in names])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert rows[:, 0].tolist() == list(range(150))
 
 
 def test_small_facts_are_kept_beside_the_rows(tmp_path: Path) -> None:

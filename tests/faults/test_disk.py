@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import Place, Whole, encoded, results
+from places import Place, Whole, encoded, results
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 RUN = object()

@@ -1,0 +1,67 @@
+"""Ten times the samples need hardly more memory: nothing but the list of samples grows with them."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from peak import peak_of
+from PIL import Image
+from small_world import CARD, CLASSES
+
+FEW = 300
+METHOD = """
+kind = "method"
+name = "plain"
+protocol = "native"
+[encoder]
+adapter = "plain.py:Plain"
+size = 64
+"""
+ADAPTER = """
+import torch
+
+
+class Plain:
+    logit_scale = 10.0
+
+    def __init__(self, weights, device, dtype):
+        self.map = torch.randn(3 * 64 * 64, 512, generator=torch.Generator().manual_seed(0))
+
+    def encode_images(self, pixels):
+        return pixels.flatten(1) @ self.map
+
+    def encode_texts(self, texts):
+        return torch.stack([torch.full((512,), float(len(text))).cos() for text in texts])
+"""
+
+
+def peak(root: Path, count: int) -> int:
+    """The most memory, in KiB, that `bench run` needed at once over so many pictures."""
+    name = f"of-{count}"
+    per_class = [len(range(number, count, len(CLASSES))) for number in range(len(CLASSES))]
+    (root / "cards").mkdir(exist_ok=True)
+    (root / "cards" / "plain.toml").write_text(METHOD)
+    (root / "cards" / "plain.py").write_text(ADAPTER)
+    card = CARD.format(name=name, title=name, media="image", counts=per_class, needs="happiness")
+    (root / "cards" / f"{name}.toml").write_text(card)
+    picture = BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 48, 3), dtype=np.uint8)).save(picture, "JPEG")
+    for number in range(count):
+        path = root / "data" / name / CLASSES[number % len(CLASSES)] / f"{number:05d}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A decoder stops at the picture's end, so these are as many different files of the same picture.
+        path.write_bytes(picture.getvalue() + number.to_bytes(4, "big"))
+    places = ("--cards", str(root / "cards"), "--data", str(root / "data"), "--store", str(root / "store" / name))
+    run = ("run", "--methods", "plain", "--datasets", name, "--batch", "16", "--workers", "2")
+    return peak_of(*run, *places, "--out", str(root / "runs" / name)).kib
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
+def test_ten_times_the_samples_need_less_than_a_tenth_more_memory(tmp_path: Path) -> None:
+    few, many = peak(tmp_path, FEW), peak(tmp_path, 10 * FEW)
+    print(f"{FEW} pictures: {few / 1024:.0f} MiB; {10 * FEW}: {many / 1024:.0f} MiB")
+    assert many < 1.1 * few
