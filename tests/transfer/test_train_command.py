@@ -43,7 +43,7 @@ def test_three_seeds_of_a_backbone_are_trained_and_recorded(school: Any) -> None
     assert f"{PICTURES} pictures went through the teacher's tower" in answer.err
     assert f"1 passes of {PICTURES} pictures through the teacher's encoder" in answer.err
     files = [read_head(Path(head["file"])) for head in found]
-    assert {file.head.project(np.zeros((1, 32), np.float32)).shape for file in files} == {(1, 64)}
+    assert {file.head.project(np.zeros((1, 32), np.float32)).shape for file in files} == {(1, 128)}
     record = files[1].record
     assert record["seed"] == 2 and len(record["losses"]) == STEPS
     assert record["dataset"]["pictures"] == PICTURES and record["dataset"]["fingerprint"]
@@ -99,7 +99,7 @@ def test_a_trained_head_goes_into_the_published_format_and_is_run_from_there(sch
     answer = train(school, "exp-clip", "--backbone", "B32", "--seeds", "1", "--to", str(to), "--published-format")
     path = Path(heads(answer)[0]["file"])
     assert path == to / "exp-clip-backbone=B32-seed1.pth"
-    assert read_linear(path, "mlp.weight").weight.shape == (64, 32)
+    assert read_linear(path, "mlp.weight").weight.shape == (128, 32)
     shutil.copyfile(path, school.root / "weights" / "ExpCLIP_B32_model.pth")
     ran = school.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-faces")
     assert ran.code == 0, ran.err
