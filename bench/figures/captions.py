@@ -19,6 +19,8 @@ from bench.figures.retrieval import Gallery
 from bench.workbench import Workbench
 from bench.zeroshot import unit
 
+WORDS = {"clip": "clips", "image": "pictures"}
+
 
 def draw(
     bench: Workbench, sources: Mapping[str, Source], dataset: DatasetCard, places: Sequence[int], machine: Machine
@@ -79,8 +81,8 @@ def _left_out(
 ) -> Iterator[str]:
     silent = len(samples) - len(gallery.clips)
     yield (
-        f"{dataset.label}: {len(gallery.clips):,} clips, {len(gallery.texts):,} distinct captions;"
-        f" left out for want of a caption: {silent:,} clips"
+        f"{dataset.label}: {len(gallery.clips):,} {WORDS[dataset.media]}, {len(gallery.texts):,} distinct captions;"
+        f" without a caption, left out: {silent:,}"
     )
     beyond = [k for k in places if k > len(gallery.texts)]
     if beyond:

@@ -130,7 +130,7 @@ def draw(curves: Mapping[str, npt.NDArray[np.float64]], ks: Sequence[int], chanc
         axes.plot(ks, values, marker=marker, markersize=3.5, linewidth=1.1, color=colour(number, METHODS), label=label)
     axes.axhline(chance, color="#555555", linewidth=0.6, linestyle=(0, (4, 3)), label="random order")
     axes.set_xticks(list(ks))
-    axes.set_xlabel("k, captions retrieved for a clip")
+    axes.set_xlabel("k, captions retrieved")
     axes.set_ylabel("precision at k, %")
     axes.set_ylim(bottom=0)
     axes.legend()
