@@ -151,6 +151,7 @@ def test_the_curves_are_the_precision_of_a_computation_by_hand(captioned: Any) -
 def test_what_is_left_out_and_what_is_cut_stands_above_the_figure_warm_or_cold(captioned: Any) -> None:
     said = " ".join(drawn(captioned).get_suptitle().split())
     assert "Tiny Faces: 14 pictures, 13 distinct captions; without a caption, left out: 1" in said
+    assert "a class with 4 captions: no order reaches 100 % at k = 7" in said
     assert "more places than captions, left out: k = 14" in said
     assert "plain, projected: captions cut because they are longer than the text encoder's context: 1" in said
     assert " ".join(drawn(captioned).get_suptitle().split()) == said
