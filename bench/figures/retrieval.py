@@ -84,7 +84,7 @@ def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
     """The captions of samples, and which classes each of them fits.
 
     Raises:
-        BenchError: no sample has a caption.
+        BenchError: no sample has a caption, or one that has has no label.
     """
     clips = [position for position, sample in enumerate(samples) if sample.caption is not None]
     if not clips:
@@ -93,6 +93,8 @@ def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
     for position in clips:
         columns.setdefault(str(samples[position].caption), len(columns))
     labels = np.array([samples[position].label for position in clips], np.int64)
+    if labels.min() < 0:
+        raise BenchError("a sample has no label, so no caption can be told to fit it", "name a labelled dataset")
     fits = np.zeros((classes, len(columns)), np.bool_)
     fits[labels, [columns[str(samples[position].caption)] for position in clips]] = True
     return Gallery(tuple(columns), np.array(clips, np.int64), labels, fits)

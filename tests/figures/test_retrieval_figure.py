@@ -44,9 +44,11 @@ def test_a_caption_fits_every_class_that_it_was_written_of() -> None:
     assert found.chance == pytest.approx(100 * (1 / 2 + 1 + 1) / 3)
 
 
-def test_samples_without_any_caption_are_refused() -> None:
+def test_samples_without_any_caption_or_without_labels_are_refused() -> None:
     with pytest.raises(BenchError, match="no sample has a caption"):
         gallery_of([sample(0, None)], 1)
+    with pytest.raises(BenchError, match="no label"):
+        gallery_of([sample(0, "a"), sample(-1, "b")], 1)
 
 
 def test_precision_by_parts_is_that_of_sorting_everything_at_once() -> None:
