@@ -82,8 +82,17 @@ class TextFeatures:
     cut: npt.NDArray[np.bool_] | None
 
 
-def text_features(bench: Workbench, source: Source, texts: Sequence[str], machine: Machine) -> TextFeatures:
+def text_features(
+    bench: Workbench, source: Source, texts: Sequence[str], machine: Machine, models: dict[str, Any]
+) -> TextFeatures:
     """The features of texts on a method's text side; what the store lacks of them is computed.
+
+    Args:
+        bench: the world.
+        source: the method.
+        texts: M texts.
+        machine: what may be used.
+        models: networks that are loaded already, by their key; one loaded here is added.
 
     Raises:
         BenchError: weights are not here, or the adapter is at fault.
@@ -92,10 +101,11 @@ def text_features(bench: Workbench, source: Source, texts: Sequence[str], machin
     plan = Plan()
     ask_texts(plan, network, texts)
     note_missing_texts(plan, bench.store)
-    loaded: dict[str, Any] = {}
-    fill(plan, bench.store, machine, loaded)
-    # Only the tokenizer knows what is cut, and a store that has every text never loaded it.
-    model = loaded[network.key] if network.key in loaded else network.load(machine.device)
+    fill(plan, bench.store, machine, models)
+    # Only the tokenizer knows what is cut, and where the store has every text it was not needed so far.
+    if network.key not in models:
+        models[network.key] = network.load(machine.device)
+    model = models[network.key]
     cut = np.array(model.cut_texts(texts), np.bool_) if isinstance(model, ContextLimited) else None
     rows = bench.store.open(text_recipe(network)).rows([text_digest(text) for text in texts])
     head = bench.head(source.variant, "text", rows.shape[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,6 +19,8 @@ from bench.figures.retrieval import Gallery
 from bench.tower import Machine
 from bench.workbench import Workbench
 from bench.zeroshot import unit
+
+WORDS = {"clip": "clips", "image": "pictures"}
 
 
 def draw(
@@ -48,8 +51,9 @@ def draw(
             "state a smaller k in the figure's card, under `places`",
         )
     curves, said = {}, {}
+    models: dict[str, Any] = {}
     for label, source in sources.items():
-        said[label] = text_features(bench, source, gallery.texts, machine)
+        said[label] = text_features(bench, source, gallery.texts, machine, models)
         seen = features_of(bench, source, dataset, machine).vectors[gallery.clips]
         texts = said[label].vectors
         if seen.shape[1] != texts.shape[1]:
@@ -79,9 +83,13 @@ def _left_out(
 ) -> Iterator[str]:
     silent = len(samples) - len(gallery.clips)
     yield (
-        f"{dataset.label}: {len(gallery.clips):,} clips, {len(gallery.texts):,} distinct captions;"
-        f" left out for want of a caption: {silent:,} clips"
+        f"{dataset.label}: {len(gallery.clips):,} {WORDS[dataset.media]}, {len(gallery.texts):,} distinct captions;"
+        f" without a caption, left out: {silent:,}"
     )
+    fewest = int(gallery.fits.sum(axis=1)[gallery.labels].min())
+    bound = [k for k in places if fewest < k <= len(gallery.texts)]
+    if bound:
+        yield f"a class with {fewest} captions: no order reaches 100 % at k = {', '.join(map(str, bound))}"
     beyond = [k for k in places if k > len(gallery.texts)]
     if beyond:
         yield f"more places than captions, left out: k = {', '.join(map(str, beyond))}"

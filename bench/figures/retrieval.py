@@ -84,7 +84,7 @@ def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
     """The captions of samples, and which classes each of them fits.
 
     Raises:
-        BenchError: no sample has a caption.
+        BenchError: no sample has a caption, or one that has has no label.
     """
     clips = [position for position, sample in enumerate(samples) if sample.caption is not None]
     if not clips:
@@ -93,6 +93,8 @@ def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
     for position in clips:
         columns.setdefault(str(samples[position].caption), len(columns))
     labels = np.array([samples[position].label for position in clips], np.int64)
+    if labels.min() < 0:
+        raise BenchError("a sample has no label, so no caption can be told to fit it", "name a labelled dataset")
     fits = np.zeros((classes, len(columns)), np.bool_)
     fits[labels, [columns[str(samples[position].caption)] for position in clips]] = True
     return Gallery(tuple(columns), np.array(clips, np.int64), labels, fits)
@@ -130,7 +132,7 @@ def draw(curves: Mapping[str, npt.NDArray[np.float64]], ks: Sequence[int], chanc
         axes.plot(ks, values, marker=marker, markersize=3.5, linewidth=1.1, color=colour(number, METHODS), label=label)
     axes.axhline(chance, color="#555555", linewidth=0.6, linestyle=(0, (4, 3)), label="random order")
     axes.set_xticks(list(ks))
-    axes.set_xlabel("k, captions retrieved for a clip")
+    axes.set_xlabel("k, captions retrieved")
     axes.set_ylabel("precision at k, %")
     axes.set_ylim(bottom=0)
     axes.legend()

@@ -68,8 +68,8 @@ def test_two_captions_of_one_sample_and_two_samples_of_one_caption_are_errors(ca
 
 
 def test_columns_may_be_named_by_a_heading(card, write):
-    root = write("said.csv", 'text,file\n"Happy, as can be",a/one.v2.jpg\n,two.jpg\n')
+    root = write("said.csv", 'text,file\n"Happy, as can be",a/one.v2.jpg\n,two.jpg\nSad.,b/four.jpg\n')
     facts = Captions(files="said.csv", name="file", text="text", separator=",", header=True)
     own = card("raf-db").model_copy(update={"captions": facts})
-    found = with_captions(own, root, some("one.v2", "two.jpg", "three"))
-    assert [sample.caption for sample in found] == ["Happy, as can be", None, None]
+    found = with_captions(own, root, some("one.v2", "two.jpg", "three", "sad/four.png"))
+    assert [sample.caption for sample in found] == ["Happy, as can be", None, None, "Sad."]

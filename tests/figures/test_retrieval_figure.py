@@ -13,17 +13,23 @@ from bench.data.samples import Sample, Video
 from bench.errors import BenchError
 from bench.figures.retrieval import CLIPS_AT_ONCE, Gallery, gallery_of, retrieve
 
-PLACES = [1, 2, 4]
+PLACES = [1, 2, 4, 7]
 LISTS = """
 [captions]
 files = "said_*.txt"
 text = 2
 """
-# Of three classes with two clips each; one clip has none, and one text is written of clips of two classes.
+# Of three classes with 4, 5 and 6 pictures; the last has no caption, and one text is written of two classes.
 SAID = {
-    "happiness": {"clip0": "a smiling person.", "clip1": "raised lip corners."},
-    "sadness": {"clip0": "someone who looks down.", "clip1": "a person. " * 40},
-    "anger": {"clip0": "someone who looks down."},
+    "happiness": ("a smiling person.", "raised lip corners.", "she laughs at a joke.", "two eyes."),
+    "sadness": ("someone who looks down.", "a person. " * 40, "tears.", "an old man, alone.", "lowered brows."),
+    "anger": (
+        "someone who looks down.",
+        "a frown and tight lips.",
+        "he shouts.",
+        "clenched teeth.",
+        "red in the face.",
+    ),
 }
 
 
@@ -38,9 +44,11 @@ def test_a_caption_fits_every_class_that_it_was_written_of() -> None:
     assert found.chance == pytest.approx(100 * (1 / 2 + 1 + 1) / 3)
 
 
-def test_samples_without_any_caption_are_refused() -> None:
+def test_samples_without_any_caption_or_without_labels_are_refused() -> None:
     with pytest.raises(BenchError, match="no sample has a caption"):
         gallery_of([sample(0, None)], 1)
+    with pytest.raises(BenchError, match="no label"):
+        gallery_of([sample(0, "a"), sample(-1, "b")], 1)
 
 
 def test_precision_by_parts_is_that_of_sorting_everything_at_once() -> None:
@@ -57,20 +65,19 @@ def test_precision_by_parts_is_that_of_sorting_everything_at_once() -> None:
 
 @pytest.fixture
 def captioned(world: Any) -> Any:
-    """The small world, with captions beside its clips and a figure of them in a paper of its own."""
-    card = world.root / "cards/tiny-clips.toml"
+    """The small world, with captions beside its faces and a figure of them in a paper of its own."""
+    card = world.root / "cards/tiny-faces.toml"
     card.write_text(card.read_text() + LISTS)
-    folder = world.root / "data/tiny-clips"
+    folder = world.root / "data/tiny-faces"
     for label, texts in SAID.items():
-        # Clips are called alike in every class of this world, so here their folders' names are the captions' names.
-        for name, text in texts.items():
-            (folder / label / name).rename(folder / label / f"{label}-{name}")
-            with (folder / f"said_{label}.txt").open("a") as file:
-                file.write(f"{label}-{name}\t{label}\t{text}\n")
+        for picture in sorted((folder / label).iterdir()):
+            picture.rename(picture.with_name(f"{label}-{picture.name}"))  # a caption's name must be one picture's
+        lines = [f"{label}-{number:03d}.jpg\t{label}\t{text}\n" for number, text in enumerate(texts)]
+        (folder / f"said_{label}.txt").write_text("".join(lines))
     paper = world.root / "cards/paper"
     paper.mkdir()
     (paper / "paper.toml").write_text('kind = "paper"\nname = "small"\n')
-    _write_figure(paper / "figure.toml", [*PLACES, 9])
+    _write_figure(paper / "figure.toml", [*PLACES, 14])
     return world
 
 
@@ -82,7 +89,7 @@ name = "captions"
 draws = "retrieval"
 methods = ["clip:backbone=B32", "exp-clip:backbone=B32"]
 labels = ["plain", "projected"]
-datasets = ["tiny-clips"]
+datasets = ["tiny-faces"]
 places = {places}
 """
     )
@@ -114,8 +121,12 @@ def by_hand(world: Any, head: bool) -> list[float]:
     bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)
     variant = resolve(bench.catalog.method("clip"), {"backbone": "B32"})
     source = source_of(variant, "", "paper", bench.catalog, Choices())
-    found = features_of(bench, source, bench.catalog.dataset("tiny-clips"), Machine(show=False))
-    said = {f"{label}/{label}-{name}": text.strip() for label, texts in SAID.items() for name, text in texts.items()}
+    found = features_of(bench, source, bench.catalog.dataset("tiny-faces"), Machine(show=False))
+    said = {
+        f"{label}/{label}-{number:03d}.jpg": text.strip()
+        for label, texts in SAID.items()
+        for number, text in enumerate(texts)
+    }
     texts = sorted(set(said.values()))
     weight = torch.load(world.root / "weights/ExpCLIP_B32_model.pth")["mlp.weight"].numpy() if head else np.eye(32)
     spoken = OpenClip({"model": world.root / "weights/ViT-B-32.pt"}).encode_texts(texts).numpy() @ weight.T
@@ -128,7 +139,7 @@ def by_hand(world: Any, head: bool) -> list[float]:
             nearest = [texts[place] for place in np.argsort(-cosines)]
             right = {text for other, text in said.items() if labels[other] == labels[name]}
             rows.append([np.mean([text in right for text in nearest[:k]]) for k in PLACES])
-    assert len(rows) == 5
+    assert len(rows) == 14
     return (100 * np.mean(rows, axis=0)).tolist()
 
 
@@ -141,8 +152,9 @@ def test_the_curves_are_the_precision_of_a_computation_by_hand(captioned: Any) -
 
 def test_what_is_left_out_and_what_is_cut_stands_above_the_figure_warm_or_cold(captioned: Any) -> None:
     said = " ".join(drawn(captioned).get_suptitle().split())
-    assert "Tiny Clips: 5 clips, 4 distinct captions; left out for want of a caption: 1 clips" in said
-    assert "more places than captions, left out: k = 9" in said
+    assert "Tiny Faces: 14 pictures, 13 distinct captions; without a caption, left out: 1" in said
+    assert "a class with 4 captions: no order reaches 100 % at k = 7" in said
+    assert "more places than captions, left out: k = 14" in said
     assert "plain, projected: captions cut because they are longer than the text encoder's context: 1" in said
     assert " ".join(drawn(captioned).get_suptitle().split()) == said
 
@@ -151,12 +163,12 @@ def test_the_command_draws_it_and_says_which_captions_it_lacks(captioned: Any) -
     to = captioned.root / "d.png"
     answer = captioned.call("figure", "small:captions", "--to", to, *captioned.flags)
     assert answer.code == 0 and to.stat().st_size > 5000, answer.err
-    two = captioned.call("figure", "small:captions", "--datasets", "tiny-clips,tiny-faces", *captioned.flags)
-    assert two.code == 2 and "shows one dataset, not tiny-clips, tiny-faces" in two.err
-    _write_figure(captioned.root / "cards/paper/figure.toml", [9, 12])
+    two = captioned.call("figure", "small:captions", "--datasets", "tiny-faces,tiny-clips", *captioned.flags)
+    assert two.code == 2 and "shows one dataset, not tiny-faces, tiny-clips" in two.err
+    _write_figure(captioned.root / "cards/paper/figure.toml", [14, 20])
     few = captioned.call("figure", "small:captions", *captioned.flags)
-    assert few.code == 2 and "tiny-clips has 4 captions, too few for k = 9, 12" in few.err
-    for path in (captioned.root / "data/tiny-clips").glob("*.txt"):
+    assert few.code == 2 and "tiny-faces has 13 captions, too few for k = 14, 20" in few.err
+    for path in (captioned.root / "data/tiny-faces").glob("*.txt"):
         path.unlink()
     gone = captioned.call("figure", "small:captions", *captioned.flags)
     assert gone.code == 2 and "no file matches 'said_*.txt'" in gone.err and "Draw it" in gone.err
@@ -170,6 +182,6 @@ def test_the_papers_figure_takes_another_dataset_only_if_it_has_captions(world: 
 @pytest.mark.parametrize(("changed", "reason"), [("places = [5, 1]", "do not rise"), ("", "states `places`")])
 def test_a_card_whose_places_do_not_fit_is_broken(captioned: Any, changed: str, reason: str) -> None:
     card = captioned.root / "cards/paper/figure.toml"
-    card.write_text(card.read_text().replace(f"places = {[*PLACES, 9]}", changed))
+    card.write_text(card.read_text().replace(f"places = {[*PLACES, 14]}", changed))
     answer = captioned.call("list", "figures", "--cards", captioned.root / "cards")
     assert reason in answer.out and "small:captions" not in answer.out
