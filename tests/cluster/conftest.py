@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from environment import ENVIRONMENT
+from ray_environment import ENVIRONMENT
 
 NODE = ("--head", "--block", "--port=0", "--num-cpus=3", "--num-gpus=0", "--include-dashboard=false")
 CARD = """

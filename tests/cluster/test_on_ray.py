@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from environment import ENVIRONMENT
+from ray_environment import ENVIRONMENT
 
 from bench.records import Record, open_record
 

@@ -12,6 +12,24 @@ from PIL import Image
 from small_world import CARD, CLASSES
 
 FEW = 300
+CLASSES = ("happiness", "sadness", "anger")
+DATASET = """
+kind = "dataset"
+name = "{name}"
+media = "image"
+classes = ["happiness", "sadness", "anger"]
+[counts.evaluated]
+folds.1 = {counts}
+[obtain]
+page = "-"
+licence = "-"
+how = "-"
+[[layouts]]
+name = "class folders"
+reader = "bench.data.readers.folders:read"
+needs = ["happiness"]
+options = {{ path = "" }}
+"""
 METHOD = """
 kind = "method"
 name = "plain"
@@ -45,7 +63,7 @@ def peak(root: Path, count: int) -> int:
     (root / "cards").mkdir(exist_ok=True)
     (root / "cards" / "plain.toml").write_text(METHOD)
     (root / "cards" / "plain.py").write_text(ADAPTER)
-    card = CARD.format(name=name, title=name, media="image", counts=per_class, needs="happiness")
+    card = DATASET.format(name=name, counts=per_class)
     (root / "cards" / f"{name}.toml").write_text(card)
     picture = BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 48, 3), dtype=np.uint8)).save(picture, "JPEG")
