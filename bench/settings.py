@@ -159,7 +159,7 @@ def miniature(store: Path | None = None) -> Settings:
 
     world = build(cache_home() / "mini")
     where = store or Path(os.environ.get(f"{ENV}_STORE") or cache_home() / "mini-store")
-    return Settings(where, (world.weights,), world.data, (), world.counts, miniature=True)
+    return Settings(where, (world.weights,), world.data, (), world.counts, world.recipe, miniature=True)
 
 
 def _configuration(environ: Mapping[str, str], working_directory: Path) -> dict[str, Any]:
