@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from PIL import Image
+
+# How long an example takes says more about the machine's other work than about us.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 # Inherited by every command a test starts: a hub library that would ask its hub fails at once instead.
 os.environ["HF_HUB_OFFLINE"] = "1"
