@@ -4,13 +4,16 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test lint types gate bench install clean
+.PHONY: demo test faults lint types gate bench install clean
 
 demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
 
 test: install  ## every test
 	$(BIN)/pytest -n auto --dist loadfile
+
+faults: install  ## the fault suite whole: fifty kills, thousands of damaged files
+	KILLS=50 FUZZ=20 $(BIN)/pytest tests/faults tests/fuzz
 
 lint: install
 	$(BIN)/ruff check .

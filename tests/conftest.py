@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from small_world import Answer, World, write_datasets, write_weights
+
+# How long an example takes says more about the machine's other work than about us.
+settings.register_profile("steady", deadline=None)
+settings.load_profile("steady")
 
 # Inherited by every command a test starts: a hub library that would ask its hub fails at once instead.
 os.environ["HF_HUB_OFFLINE"] = "1"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import resource
 from pathlib import Path
@@ -49,6 +50,20 @@ def test_any_changed_input_changes_the_key(name: str, value: Any) -> None:
 @given(order=st.permutations(sorted(INPUTS)))
 def test_the_order_of_the_inputs_does_not_change_the_key(order: list[str]) -> None:
     assert Recipe("frames", {name: INPUTS[name] for name in order}).key == Recipe("frames", INPUTS).key
+
+
+facts = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@given(one=st.dictionaries(st.sampled_from("abc"), facts), other=st.dictionaries(st.sampled_from("abc"), facts))
+def test_two_recipes_share_a_key_only_if_they_say_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    alike = json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+    assert (Recipe("frames", one).key == Recipe("frames", other).key) == alike
+    assert Recipe("frames", json.loads(json.dumps(one))).key == Recipe("frames", one).key
 
 
 def test_another_step_has_another_key() -> None:

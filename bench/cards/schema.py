@@ -5,6 +5,7 @@ A card is a TOML file whose `kind` says which schema it follows. Facts live here
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -99,6 +100,16 @@ class EncoderFacts(Facts):
     options: dict[str, Any] = {}
     similarity: Literal["cosine", "dot"] = "cosine"
     gmacs: float | None = Field(default=None, gt=0)
+
+    @field_validator("options")
+    @classmethod
+    def _can_be_a_key(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """Options are part of a store key, which is JSON: dates and NaN, which TOML has, are not."""
+        try:
+            json.dumps(options, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options are numbers, texts, and lists and tables of them: {error}") from error
+        return options
 
 
 Side = Literal["projected", "encoder", "teacher"]

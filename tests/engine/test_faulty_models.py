@@ -104,6 +104,19 @@ def test_a_broken_card_is_listed_and_takes_nothing_with_it(world: Any) -> None:
     assert answer.code == 0 and "broken card, left out" in answer.err
 
 
+def test_code_beside_a_card_runs_only_when_its_method_is_asked_for(world: Any, tmp_path: Path) -> None:
+    proof = tmp_path / "ran"
+    plug_in(world, f"open({str(proof)!r}, 'w')\n" + ADAPTER.format(images="return torch.ones(len(pixels), 8)"))
+    cards = ("--cards", str(world.root / "cards"))
+    assert "faulty" in world.call("list", "methods", *cards).out
+    assert world.call("show", "faulty", *cards).code == 0
+    world.call("doctor", *world.flags)
+    world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
+    assert not proof.exists()
+    world.run(*FAULTY)
+    assert proof.exists()
+
+
 def test_a_plug_in_cannot_shadow_a_built_in_name(world: Any) -> None:
     plug_in(world, ADAPTER.format(images="return torch.ones(len(pixels), 8)"))
     card = world.root / "cards" / "faulty" / "faulty.toml"

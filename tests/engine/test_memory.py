@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from peak import peak_of
 from PIL import Image
-from small_world import CLASSES
 
 FEW = 300
 CLASSES = ("happiness", "sadness", "anger")

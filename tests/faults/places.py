@@ -35,7 +35,7 @@ class Place:
     def arguments(self) -> list[str]:
         places = {name: self.world / name for name in ("cards", "data", "weights")}
         flags = [part for name, path in places.items() for part in (f"--{name}", str(path))]
-        return [*RUN, *flags, "--store", str(self.store), "--out", str(self.runs), "--batch", "8"]
+        return [*RUN, *flags, "--store", str(self.store), "--out", str(self.runs), "--batch", "8", "--workers", "1"]
 
     @property
     def said(self) -> str:

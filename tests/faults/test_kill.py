@@ -46,6 +46,7 @@ def test_a_killed_run_goes_on_where_it_was(place: Place, whole: Whole, number: i
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(KILLS < 10, reason="KILLS=50 includes it")
 def test_a_run_that_is_killed_again_and_again_ends_all_the_same(place: Place, whole: Whole) -> None:
     for kept in (100, 200):
         process = place.start()

@@ -41,12 +41,12 @@ def inside(path: str, where: str) -> str:
         DataError: the path is absolute or climbs out with `..`.
     """
     plain = path.replace("\\", "/")
-    parts = plain.split("/")
-    if plain.startswith("/") or ".." in parts or (len(parts[0]) == 2 and parts[0][1] == ":"):
+    parts = [part for part in plain.split("/") if part not in ("", ".")]
+    if plain.startswith("/") or ".." in parts or (parts and len(parts[0]) == 2 and parts[0][1] == ":"):
         raise DataError(
             f"{where}: the path {path!r} leaves the dataset root", "write it relative to the root, without '..'"
         )
-    return "/".join(part for part in parts if part not in ("", "."))
+    return "/".join(parts)
 
 
 class Tree:
