@@ -29,9 +29,8 @@ def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], No
         say: told in a line what is done.
 
     Raises:
-        WeightsError: the name leads out of the folder, the address does not answer, a hub repository has no pinned
-            revision, or the bytes, also those of a file that is there already, have another hash than the card states
-            or than at the first download.
+        WeightsError: the name leads out of the folder, the address does not answer, or the bytes, also those of a file
+            that is there already, have another hash than the card states or than at the first download.
     """
     if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
         raise WeightsError(f"the weights {name!r} would lie outside {folder}", "correct their name in the card")
@@ -42,7 +41,7 @@ def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], No
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     if facts.hub:
-        _from_hub(facts, target, name, folder)
+        _from_hub(facts, target, name, folder, say)
     else:
         _from_address(facts.url, facts.sha256, target, name, folder)
     return target
@@ -71,19 +70,13 @@ def _compare(what: str, found: str, stated: str, name: str, folder: Path) -> Non
         _remember(folder, name, found)
 
 
-def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
-    if not facts.revision:
-        raise WeightsError(
-            f"{facts.hub}: the card pins no revision, so what is downloaded today may be another file tomorrow",
-            "set weights.<name>.revision in a card of yours to the commit you mean",
-        )
+def _from_hub(facts: Weight, target: Path, name: str, folder: Path, say: Callable[[str], None]) -> None:
     from huggingface_hub import snapshot_download
 
     beside = target.with_name(f".{target.name}.partial")
     try:
-        snapshot_download(
-            facts.hub, revision=facts.revision, allow_patterns=list(facts.files) or None, local_dir=beside
-        )
+        revision = facts.revision or _first_revision(facts.hub, folder, say)
+        snapshot_download(facts.hub, revision=revision, allow_patterns=list(facts.files) or None, local_dir=beside)
     except Exception as error:
         raise WeightsError(
             f"{facts.hub} could not be downloaded: {error}", "check the network, and run it again"
@@ -94,6 +87,19 @@ def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
         shutil.rmtree(beside)
         raise
     beside.replace(target)
+
+
+def _first_revision(hub: str, folder: Path, say: Callable[[str], None]) -> str:
+    """The commit that a repository stood at when it was first asked for; remembered, so that it stays that one."""
+    key = f"{hub}@main"
+    known = _first_hash(folder, key)
+    if not known:
+        from huggingface_hub import HfApi
+
+        known = str(HfApi().model_info(hub).sha)
+        say(f"{hub}: its card pins no revision; taken and remembered is today's, {known}")
+        _remember(folder, key, known)
+    return known
 
 
 def _from_address(url: str, sha256: str, target: Path, name: str, folder: Path) -> None:

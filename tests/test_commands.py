@@ -141,9 +141,48 @@ def test_predict_refuses_a_file_that_is_no_picture(world: Any) -> None:
     assert answer.code == 2 and str(file) in answer.err
 
 
-def test_fetch_says_what_no_program_can_get_and_needs_the_network_for_the_rest(world: Any, tmp_path: Path) -> None:
-    answer = world.call("fetch", "exp-clip:backbone=B32", "--to", world.root / "weights")
+def test_fetch_brings_what_it_can_and_says_what_no_program_can_get(
+    world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import urllib.error
+    import urllib.request
+
+    def no_network(url: str, timeout: float) -> Any:
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(urllib.request, "urlopen", no_network)
+    answer = world.call("fetch", "exp-clip:backbone=B32", "--to", tmp_path / "new")
     assert answer.code == 2 and "checkpoint/ExpCLIP_B32_model.pth" in answer.err
+    assert "ViT-B-32.pt could not be downloaded" in answer.err or "no network" in answer.err
+
+
+def test_a_hub_folder_without_a_pinned_revision_is_pinned_at_first_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import huggingface_hub
+
+    from bench.cards.schema import Weight
+    from bench.download import fetch_weight
+
+    commits, asked = ["c1", "c2"], []
+
+    class Api:
+        def model_info(self, hub: str) -> Any:
+            return type("Info", (), {"sha": commits.pop(0)})
+
+    def download(hub: str, revision: str, allow_patterns: Any, local_dir: Path) -> None:
+        asked.append((hub, revision))
+        local_dir.mkdir(parents=True)
+        (local_dir / "config.json").write_text("{}")
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    said: list[str] = []
+    for name in ("a/b", "again"):
+        fetch_weight(name, Weight(hub="a/b"), tmp_path, said.append)
+    assert asked == [("a/b", "c1"), ("a/b", "c1")] and "c1" in said[0]
+    fetch_weight("pinned", Weight(hub="a/b", revision="c9"), tmp_path, said.append)
+    assert asked[-1] == ("a/b", "c9")
 
 
 def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,15 +279,6 @@ def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: py
     shutil.rmtree(tmp_path / "folder")
     with pytest.raises(WeightsError, match="do not use it unseen"):
         fetch_weight("folder", facts, tmp_path, print)
-
-
-def test_a_hub_repository_without_a_pinned_revision_is_not_downloaded(tmp_path: Path) -> None:
-    from bench.cards.schema import Weight
-    from bench.download import fetch_weight
-    from bench.errors import WeightsError
-
-    with pytest.raises(WeightsError, match="pins no revision"):
-        fetch_weight("folder", Weight(hub="some/model"), tmp_path, print)
 
 
 def test_settings_rule_flag_over_environment_over_file(tmp_path: Path) -> None:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.cards.catalog import Catalog
+    from bench.cards.schema import Weight
 
 
 @click.command()
@@ -15,39 +20,40 @@ from bench.cli import options
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
     """Download the weights of METHODS (clip, clip:backbone=B32, or a face detector), verified by hash where one is stated."""
-    from bench.cards.variant import all_variants, parse
     from bench.download import fetch_weight
-    from bench.errors import BenchError
+    from bench.errors import BenchError, WeightsError
     from bench.settings import load
 
     catalog = options.open_catalog(cards)
     folder = to or load().weights[0]
-    manual: list[str] = []
+    problems: list[str] = []
     for ref in methods:
-        name, axes = parse(ref)
-        if name in catalog.detectors:
-            for weight in catalog.detectors[name].weights.values():
-                if weight.url or weight.hub:
-                    click.echo(str(fetch_weight(weight.file, weight, folder, options.note)))
-                else:
-                    manual.append(f"{name}: {weight.file}: {weight.manual or 'its environment brings it'}")
-            continue
-        card = catalog.method(name)
-        wanted: dict[str, None] = {}
-        for variant in all_variants(card, axes):
-            wanted.update(dict.fromkeys(variant.card.encoder.weights.values()))
-            if variant.card.head is not None and variant.card.head.file:
-                wanted[variant.card.head.file] = None
-        for file in wanted:
-            facts = card.weights.get(file)
+        for name, file, facts in wanted(ref, catalog):
             if facts is None or not (facts.url or facts.hub):
                 how = facts.manual if facts is not None and facts.manual else "the card states no address"
-                manual.append(f"{name}: {file}: {how}")
+                problems.append(f"{name}: {file}: {how}")
                 continue
-            path = fetch_weight(file, facts, folder, options.note)
-            click.echo(str(path))
-    if manual:
-        raise BenchError(
-            "some weights cannot be downloaded by a program:\n  " + "\n  ".join(manual), f"put them into {folder}"
-        )
+            try:
+                click.echo(str(fetch_weight(file, facts, folder, options.note)))
+            except WeightsError as error:
+                problems.append(f"{name}: {file}: {error.what}" + (f" ({error.fix})" if error.fix else ""))
+    if problems:
+        listed = "\n  ".join(problems)
+        raise BenchError(f"not everything is here:\n  {listed}", f"put what no program can get into {folder}")
     return 0
+
+
+def wanted(ref: str, catalog: Catalog) -> list[tuple[str, str, Weight | None]]:
+    """The files of a method, of one variant of it, or of a face detector: whose, which, and what its card says of it."""
+    from bench.cards.variant import all_variants, parse
+
+    name, axes = parse(ref)
+    if name in catalog.detectors:
+        return [(name, weight.file, weight) for weight in catalog.detectors[name].weights.values()]
+    card = catalog.method(name)
+    files: dict[str, None] = {}
+    for variant in all_variants(card, axes):
+        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
+        if variant.card.head is not None and variant.card.head.file:
+            files[variant.card.head.file] = None
+    return [(name, file, card.weights.get(file)) for file in files]
