@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from conftest import spot_cards
 from films import Course, blank, film, spots
 from PIL import Image
+from red_boxes import spot_cards
 
 FOLDERS = {"Happy": "happiness", "Sad": "sadness", "Angry": "anger"}
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import spot_cards
 from films import Course, film, pictures
 from photo import FACE, Pasted, photograph, picture
 from PIL import Image
+from red_boxes import spot_cards
 
 from bench.data.samples import Blob, Frames, Sample, Split, Still
 from bench.faces.base import Face
