@@ -144,7 +144,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(bench: Any, afew: Path, tmp_path
 def test_a_line_cut_short_by_a_kill_and_a_changed_source_are_done_again(bench: Any, afew: Path, tmp_path: Path) -> None:
     from bench.faces.journal import Journal
 
-    assert call(bench, afew, "--size", "32", "--out", tmp_path / "whole").code == 0
     (afew / "Val_AFEW" / "Sad" / "broken.avi").write_bytes(b"")
     assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 2
     journal = tmp_path / "out" / ".prepare" / "journal.jsonl"
@@ -154,7 +153,14 @@ def test_a_line_cut_short_by_a_kill_and_a_changed_source_are_done_again(bench: A
     opened = Journal(journal)
     assert len(opened.sources()) == 5
     opened.close()
-    (afew / "Val_AFEW" / "Sad" / "broken.avi").unlink()
+    clips = afew / "Val_AFEW"
+    film(clips / "Angry" / "0020.avi", spots(Course(count=5, start=(200, 100, 40), stop=(205, 100, 44))))
+    assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 2
+    opened = Journal(journal)
+    assert len(opened.sources()) == 7
+    opened.close()
+    (clips / "Sad" / "broken.avi").unlink()
+    assert call(bench, afew, "--size", "32", "--out", tmp_path / "whole").code == 0
     assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 0
     assert files(tmp_path / "whole") == files(tmp_path / "out")
 
