@@ -366,3 +366,23 @@ def test_doctor_says_which_detectors_run_here(bench: Any, tmp_path: Path) -> Non
     assert set(states) == {"centerface", "retinaface", "yunet", "mtcnn"}
     if states["yunet"]["state"] == "missing":
         assert "bench fetch yunet" in states["yunet"]["note"]
+
+
+def test_a_header_that_announces_fewer_frames_than_there_are_loses_none(bench: Any, afew: Path) -> None:
+    clip = afew / "Val_AFEW" / "Happy" / "0000.avi"
+    data = clip.read_bytes()
+    start = data.index(b"strh") + 8 + 32
+    clip.write_bytes(data[:start] + (2).to_bytes(4, "little") + data[start + 4 :])
+    assert call(bench, afew, "--size", "32").code == 0
+    assert len(list((afew.with_name("afew-crops") / "faces" / "Happy" / "0000").iterdir())) == 6
+
+
+def test_two_runs_at_once_do_not_write_to_the_same_target(bench: Any, afew: Path) -> None:
+    from filelock import FileLock
+
+    work = afew.with_name("afew-crops") / ".prepare"
+    work.mkdir(parents=True)
+    with FileLock(work / "lock"):
+        answer = call(bench, afew, "--size", "32")
+    assert answer.code == 2 and "another bench prepare is at work there" in answer.err
+    assert call(bench, afew, "--size", "32").code == 0
