@@ -180,3 +180,9 @@ def test_missing_packages_weights_and_devices_are_named_with_what_to_do(tmp_path
 
 def test_columns_are_as_the_protocol_says() -> None:
     assert len(COLUMNS) == 16 and COLUMNS[:6] == ("picture", "left", "top", "right", "bottom", "score")
+
+
+def test_fetch_and_show_know_detectors(bench: Any, tmp_path: Path) -> None:
+    answer = bench("fetch", "centerface", "--to", tmp_path)
+    assert answer.code == 2 and "centerface.onnx: pip install 'fer-bench[faces]'" in answer.err
+    assert "bench.faces.detectors.yunet:YuNet" in bench("show", "yunet").out
