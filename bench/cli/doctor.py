@@ -102,13 +102,17 @@ class Eyes:
 
     def notes(self, name: str, splits: list[Split]) -> list[str]:
         """What is odd about a dataset's pictures; writes its contact sheet where one is wanted."""
+        from bench.errors import BenchError
         from bench.faces.look import length_note, look
 
         said = [length_note(splits)]
         samples = [sample for split in splits for sample in split.samples]
         detector = self._opened()
         if detector is not None:
-            said += look(samples, detector).notes(name)
+            try:
+                said += look(samples, detector).notes(name)
+            except BenchError as error:
+                self.blind, detector = str(error), None
         if self._sheets is not None:
             from bench.faces.sheet import contact_sheet
 
@@ -119,7 +123,9 @@ class Eyes:
         """The detector; None, and why in `blind`, where it cannot be had here."""
         from bench.errors import BenchError, UnknownName
 
-        if self._wanted and self._detector is None and not self.blind:
+        if self.blind:
+            return None
+        if self._wanted and self._detector is None:
             from bench.faces.load import load_detector
 
             try:

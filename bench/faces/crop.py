@@ -40,8 +40,10 @@ def cut(picture: Pictures, box: Square, size: int) -> Image.Image:
         box: left, top, right, bottom in pixels, fractions allowed.
         size: side of the crop.
     """
-    left, top = math.floor(box[0]) - 1, math.floor(box[1]) - 1
-    right, bottom = math.ceil(box[2]) + 1, math.ceil(box[3]) + 1
+    # The filter reaches over the square's edges, by two pixels of the crop at most.
+    reach = math.ceil(2 * max(1.0, (box[2] - box[0]) / size)) + 1
+    left, top = math.floor(box[0]) - reach, math.floor(box[1]) - reach
+    right, bottom = math.ceil(box[2]) + reach, math.ceil(box[3]) + reach
     canvas = np.zeros((bottom - top, right - left, 3), np.uint8)
     seen = picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)]
     canvas[max(-top, 0) : max(-top, 0) + seen.shape[0], max(-left, 0) : max(-left, 0) + seen.shape[1]] = seen

@@ -17,7 +17,7 @@ from bench.faces.clip import CropRules, NoFace, Surveyed, survey
 from bench.faces.track import intersection_over_union
 
 BLANK = 9
-COURSE = Course(count=24, start=(120, 112, 70), stop=(170, 123, 84), blank=(BLANK,))
+COURSE = Course(count=24, start=(120, 112, 70), stop=(160, 121, 82), blank=(BLANK,))
 
 
 @pytest.fixture(scope="module", params=[".mp4", ".avi"])

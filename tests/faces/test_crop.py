@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from photo import FACE, Pasted, photograph, pixels
+from PIL import Image
 
 from bench.errors import BenchError
 from bench.faces.base import Face
@@ -32,6 +33,15 @@ def test_a_crop_of_the_same_size_is_the_pixels_themselves() -> None:
 def test_a_crop_keeps_fractions_of_pixels() -> None:
     half = np.asarray(cut(gradient(), (40.5, 30, 80.5, 70), 40), np.float64)
     assert np.allclose(half[10, 5:35, 0], np.arange(45.5, 75.5), atol=1)
+
+
+@pytest.mark.parametrize("size", [16, 40, 150])
+def test_a_crop_is_what_resizing_the_picture_itself_gives_at_its_edges_too(size: int) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+    box = (120.3, 90.7, 220.3, 190.7)
+    whole_picture = Image.fromarray(noise).resize((size, size), Image.Resampling.BICUBIC, box=box)
+    apart = np.asarray(cut(noise, box, size), np.int16) - np.asarray(whole_picture, np.int16)
+    assert np.abs(apart).max() <= 1
 
 
 def test_what_lies_outside_the_picture_is_black() -> None:

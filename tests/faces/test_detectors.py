@@ -83,6 +83,20 @@ def test_centerface_reads_its_maps_as_the_package_that_brings_it_does(weights: P
         assert np.allclose(ours[:, 6:], landmarks[order], atol=1e-2)
 
 
+def test_voting_keeps_centerfaces_box_from_jumping_with_its_grid(centerface: Any, weights: Path) -> None:
+    from bench.faces.detectors.centerface import CenterFace
+
+    places = [(160 + step / 2, 125 + 0.35 * step) for step in range(12)]
+    pictures = np.stack([pixels(320, 256, Pasted(80, place)) for place in places])
+    strays = []
+    for finds in (CenterFace({"model": weights}, "cpu", voting=0), centerface.finds):
+        rows = finds.detect(pictures)
+        assert rows[:, 0].tolist() == list(range(len(places)))
+        middles = (rows[:, 1:3] + rows[:, 3:5]) / 2 - np.array(places)
+        strays.append(np.linalg.norm(middles - middles.mean(axis=0), axis=1).max() / 80)
+    assert strays[1] < 0.5 * strays[0] and strays[1] < 0.015
+
+
 def test_a_picture_of_one_pixel_and_a_very_large_one_go_through(centerface: Any) -> None:
     assert find(centerface, np.zeros((1, 1, 3), np.uint8)) == ()
     large = np.asarray(photograph().resize((3000, 2000)))
@@ -166,3 +180,9 @@ def test_missing_packages_weights_and_devices_are_named_with_what_to_do(tmp_path
 
 def test_columns_are_as_the_protocol_says() -> None:
     assert len(COLUMNS) == 16 and COLUMNS[:6] == ("picture", "left", "top", "right", "bottom", "score")
+
+
+def test_fetch_and_show_know_detectors(bench: Any, tmp_path: Path) -> None:
+    answer = bench("fetch", "centerface", "--to", tmp_path)
+    assert answer.code == 2 and "centerface.onnx: pip install 'fer-bench[faces]'" in answer.err
+    assert "bench.faces.detectors.yunet:YuNet" in bench("show", "yunet").out

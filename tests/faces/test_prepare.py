@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from films import Course, blank, film, spots
 from PIL import Image
-from spots import spot_cards
+from red_boxes import spot_cards
 
 FOLDERS = {"Happy": "happiness", "Sad": "sadness", "Angry": "anger"}
 
@@ -144,7 +144,6 @@ def test_a_killed_run_goes_on_to_the_same_bytes(bench: Any, afew: Path, tmp_path
 def test_a_line_cut_short_by_a_kill_and_a_changed_source_are_done_again(bench: Any, afew: Path, tmp_path: Path) -> None:
     from bench.faces.journal import Journal
 
-    assert call(bench, afew, "--size", "32", "--out", tmp_path / "whole").code == 0
     (afew / "Val_AFEW" / "Sad" / "broken.avi").write_bytes(b"")
     assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 2
     journal = tmp_path / "out" / ".prepare" / "journal.jsonl"
@@ -154,7 +153,14 @@ def test_a_line_cut_short_by_a_kill_and_a_changed_source_are_done_again(bench: A
     opened = Journal(journal)
     assert len(opened.sources()) == 5
     opened.close()
-    (afew / "Val_AFEW" / "Sad" / "broken.avi").unlink()
+    clips = afew / "Val_AFEW"
+    film(clips / "Angry" / "0020.avi", spots(Course(count=5, start=(200, 100, 40), stop=(205, 100, 44))))
+    assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 2
+    opened = Journal(journal)
+    assert len(opened.sources()) == 7
+    opened.close()
+    (clips / "Sad" / "broken.avi").unlink()
+    assert call(bench, afew, "--size", "32", "--out", tmp_path / "whole").code == 0
     assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 0
     assert files(tmp_path / "whole") == files(tmp_path / "out")
 
@@ -360,3 +366,23 @@ def test_doctor_says_which_detectors_run_here(bench: Any, tmp_path: Path) -> Non
     assert set(states) == {"centerface", "retinaface", "yunet", "mtcnn"}
     if states["yunet"]["state"] == "missing":
         assert "bench fetch yunet" in states["yunet"]["note"]
+
+
+def test_a_header_that_announces_fewer_frames_than_there_are_loses_none(bench: Any, afew: Path) -> None:
+    clip = afew / "Val_AFEW" / "Happy" / "0000.avi"
+    data = clip.read_bytes()
+    start = data.index(b"strh") + 8 + 32
+    clip.write_bytes(data[:start] + (2).to_bytes(4, "little") + data[start + 4 :])
+    assert call(bench, afew, "--size", "32").code == 0
+    assert len(list((afew.with_name("afew-crops") / "faces" / "Happy" / "0000").iterdir())) == 6
+
+
+def test_two_runs_at_once_do_not_write_to_the_same_target(bench: Any, afew: Path) -> None:
+    from filelock import FileLock
+
+    work = afew.with_name("afew-crops") / ".prepare"
+    work.mkdir(parents=True)
+    with FileLock(work / "lock"):
+        answer = call(bench, afew, "--size", "32")
+    assert answer.code == 2 and "another bench prepare is at work there" in answer.err
+    assert call(bench, afew, "--size", "32").code == 0

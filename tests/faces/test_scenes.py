@@ -12,7 +12,7 @@ import pytest
 from films import Course, film, pictures
 from photo import FACE, Pasted, photograph, picture
 from PIL import Image
-from spots import spot_cards
+from red_boxes import spot_cards
 
 from bench.data.samples import Blob, Frames, Sample, Split, Still
 from bench.faces.base import Face
@@ -119,3 +119,10 @@ def test_pictures_without_faces_and_unreadable_ones_are_said() -> None:
 def test_lengths_that_agree_raise_no_word() -> None:
     clip = Sample("a", 0, Frames((Path("1.jpg"), Path("2.jpg")), 2))
     assert length_note([Split("x", "1", "list", (clip,))]) == ""
+
+
+def test_a_detector_that_breaks_its_contract_leaves_doctor_blind_and_not_broken(scenes: Any) -> None:
+    cards = spot_cards(scenes.root / "spot")
+    (cards / "spot.py").write_text((cards / "spot.py").read_text().replace("reshape(-1, 16)", "reshape(-1, 8)"))
+    said = scenes.call("doctor", "scenes", "tiny-faces", "--detector", "spot", "--cards", cards, *scenes.flags)
+    assert said.code == 0 and "pictures were not looked at: spot: detect returned" in said.out

@@ -1,4 +1,4 @@
-"""A detector that takes red boxes for faces, as a card and its adapter."""
+"""A detector that takes red boxes for faces: for tests of what is done with boxes, which need no network."""
 
 from __future__ import annotations
 
