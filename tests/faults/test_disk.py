@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Place, Whole, results
+from places import Place, Whole, results
 
 NAMESPACE = ["unshare", "--mount", "--map-root-user"]
 

@@ -11,7 +11,7 @@ import time
 from multiprocessing.process import BaseProcess
 
 import pytest
-from conftest import Place, Whole, encoded, results
+from places import Place, Whole, encoded, results
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
