@@ -1,4 +1,4 @@
-"""A run that nothing happened to, to compare with, and a place for one that something happens to."""
+"""The whole run that a broken one is compared with, and a place to break one in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A command to be broken in many ways, and what must not be left behind."""
+"""A command to be broken in many ways, its whole run to compare with, and what must not be left behind."""
 
 from __future__ import annotations
 
