@@ -2,6 +2,7 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+PAPER := 1 2 3 4 5 A B
 INSTALLED := .venv/installed
 
 .PHONY: demo test faults lint types gate bench install clean
@@ -24,7 +25,7 @@ types: install
 
 gate: install  ## the miniature's numbers, from cold, against the golden ones
 	rm -rf .venv/gate
-	$(BIN)/bench run --table 2 --table A --mini --store .venv/gate/store --out .venv/gate/runs
+	$(BIN)/bench run $(PAPER:%=--table %) --mini --store .venv/gate/store --out .venv/gate/runs
 	$(BIN)/bench check .venv/gate/runs --against results/golden
 
 bench: install  ## how fast, as ratios within one run
