@@ -17,7 +17,7 @@ from bench.engine import Lost
 from bench.errors import BenchError
 from bench.models.network import PARTED, Network
 from bench.plan import Plan
-from bench.recipes import asks_of, corpus_key, row_key, text_digest, text_recipe
+from bench.recipes import asks_of, corpus_key, row_key, text_digest, text_recipe, vision_recipe
 from bench.records import FoldPredictions
 from bench.store import Recipe, Shelf, Store
 from bench.transfer.heads import Floats, Head, LinearHead
@@ -28,7 +28,7 @@ CLIPS_PER_POOL = 512
 
 @dataclass
 class Scorer:
-    """Scores cells; what two cells share is read once.
+    """Scores cells; what two cells share is read once, and nothing is held for longer than it is shared.
 
     Attributes:
         network_of: the network on a side of a variant.
@@ -42,16 +42,22 @@ class Scorer:
     head_of: Callable[[Variant, SideName, int, int | None], Head | None]
     lost: Lost
     _shelves: dict[str, Shelf] = field(default_factory=dict)
-    _pooled: dict[tuple[str, ...], Floats] = field(default_factory=dict)
+    _latest: tuple[tuple[str, ...], Floats] | None = None
 
     def __iter__(self) -> Iterator[FoldPredictions]:
-        """Predictions of every cell, dataset by dataset."""
-        current = ""
-        for cell in sorted(self.plan.cells, key=lambda cell: cell.dataset.name):
-            if cell.dataset.name != current:
-                self._pooled.clear()
-                current = cell.dataset.name
+        """Predictions of every cell: dataset by dataset, and there cells that share pooled embeddings together."""
+        for cell in sorted(self.plan.cells, key=self._pool_key):
             yield from self.score(cell)
+
+    def _pool_key(self, cell: Cell) -> tuple[str, ...]:
+        """What tells a cell's pooled embeddings apart: a head that is no linear map is put on each frame before."""
+        variant = cell.source.variant
+        head = variant.card.head
+        own = ""
+        if head is not None and head.image == "projected" and head.trained and head.recipe is not None:
+            own = "" if head.recipe.design.kind == "linear" else f"{variant} {cell.seed}"
+        shelf = vision_recipe(self.network_of(variant, "image"), cell.source).key
+        return (*corpus_key(cell.dataset, cell.source.protocol.frames), shelf, own)
 
     def score(self, cell: Cell) -> Iterator[FoldPredictions]:
         """Predictions of one cell."""
@@ -91,18 +97,18 @@ class Scorer:
         if text_head is not None:
             rows = [text_head.project(row) for row in rows]
         head = self.head_of(variant, "image", shelf.width, cell.seed)
-        own = "" if head is None or head.linear else f"{variant} {cell.seed}"
-        key = (shelf.recipe.key, *corpus_key(cell.dataset, cell.source.protocol.frames), own)
-        if key not in self._pooled:
-            self._pooled[key] = pooled(shelf, items, head)
-        seen = self._pooled[key].shape[1] if not isinstance(head, LinearHead) else len(head.weight)
+        key = self._pool_key(cell)
+        if self._latest is None or self._latest[0] != key:
+            self._latest = (key, pooled(shelf, items, head))
+        embedded = self._latest[1]
+        seen = embedded.shape[1] if not isinstance(head, LinearHead) else len(head.weight)
         if len(items) and seen != rows[0].shape[1]:
             raise BenchError(
                 f"{variant}: its image side is {seen} wide and its text side {rows[0].shape[1]}",
                 "use a head that was trained towards this teacher",
             )
         return logits(
-            self._pooled[key],
+            embedded,
             rows,
             head,
             combine=cell.source.combine,

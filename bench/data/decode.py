@@ -16,6 +16,7 @@ from bench.data.video import MAX_PIXELS, Frame, in_order
 from bench.errors import DataError
 
 GRAY_SIDE = 48
+SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
 def read(blob: Blob) -> bytes:
@@ -41,12 +42,20 @@ def read(blob: Blob) -> bytes:
 def picture(blob: Blob) -> Image.Image:
     """Decode a picture to RGB as Pillow's `open` and `convert("RGB")` do, the way the paper's authors load theirs.
 
-    An EXIF orientation is not applied, because their loader does not; transparency is dropped, grey is repeated.
+    An EXIF orientation is not applied, because their loader does not; transparency is dropped, grey is repeated. Only grey
+    of 16 bits is another than theirs, see `rgb`.
 
     Raises:
         DataError: the bytes are no picture, are damaged or cut short, or announce more than 80 million pixels.
     """
-    return opened(blob, lambda image: image.convert("RGB"))
+    return opened(blob, rgb)
+
+
+def rgb(image: Image.Image) -> Image.Image:
+    """In RGB and 8 bits; grey of 16 bits is scaled, where Pillow's own conversion makes all above 255 white."""
+    if image.mode not in SIXTEEN_BITS:
+        return image.convert("RGB")
+    return Image.fromarray((np.asarray(image, np.uint32) * 255 // 65535).astype(np.uint8)).convert("RGB")
 
 
 def opened(blob: Blob, convert: Callable[[Image.Image], Image.Image]) -> Image.Image:

@@ -9,12 +9,10 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from bench.data import video_pool
-from bench.data.decode import opened
+from bench.data.decode import opened, rgb
 from bench.data.samples import Blob, Frames, Media, Still
 from bench.errors import DataError
 from bench.faces.base import Pictures
-
-SIXTEEN_BITS = ("I;16", "I;16B", "I;16L", "I;16N")
 
 
 def each_frame(media: Media) -> Iterator[Pictures]:
@@ -68,8 +66,4 @@ def blobs_of(media: Media) -> tuple[Blob, ...]:
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
-    turned = ImageOps.exif_transpose(image)
-    if turned.mode in SIXTEEN_BITS:
-        # Pillow's own conversion cuts off at 255.
-        return Image.fromarray((np.asarray(turned, np.uint32) * 255 // 65535).astype(np.uint8)).convert("RGB")
-    return turned.convert("RGB")
+    return rgb(ImageOps.exif_transpose(image))

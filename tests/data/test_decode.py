@@ -32,6 +32,12 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     assert (picture(Blob(tmp_path / "a.png")).mode, picture(Blob(tmp_path / "a.png")).size) == ("RGB", (9, 7))
 
 
+def test_grey_of_sixteen_bits_keeps_its_shades(tmp_path):
+    shades = np.linspace(0, 65535, 256, dtype=np.uint16)[None].repeat(4, 0)
+    Image.fromarray(shades).save(tmp_path / "a.png")
+    assert np.asarray(picture(Blob(tmp_path / "a.png")))[0, :, 1].tolist() == list(range(256))
+
+
 def test_an_exif_orientation_is_not_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
