@@ -1,55 +1,16 @@
-"""A full-size tower with random weights and a folder of real JPEG files to measure with."""
+"""Full-size towers with random weights, and a folder of real JPEG files to measure with."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
+from course import BACKBONES, CARD, COUNT, NAMES, Course
 from PIL import Image
-
-COUNT = int(os.environ.get("BENCH_SPEED_IMAGES", "192"))
-CARD = """
-kind = "dataset"
-name = "speed"
-media = "image"
-classes = ["happiness", "sadness"]
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = { path = "" }
-"""
-
-
-@dataclass(frozen=True)
-class Course:
-    """Where the measured things lie."""
-
-    root: Path
-    pictures: list[Path]
-
-    def workbench(self, store: Path) -> Any:
-        """A workbench on this course with an empty store."""
-        from bench.cards.catalog import load
-        from bench.settings import Settings
-        from bench.workbench import Workbench
-
-        catalog = load([self.root / "cards"])
-        settings = Settings(store, (self.root / "weights",), {"speed": self.root / "data"})
-        return Workbench(catalog, settings)
 
 
 @pytest.fixture(scope="session")
 def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
-    """ViT-B/32 in OpenAI's keys, two prompt sets' worth of texts, and `BENCH_SPEED_IMAGES` photo-like JPEGs of 224 px."""
+    """The `BENCH_SPEED_BACKBONES` in OpenAI's keys, heads, and `BENCH_SPEED_IMAGES` photo-like JPEGs of 224 px."""
     import open_clip
     import torch
 
@@ -67,10 +28,12 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         noisy = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (224, 224, 3))
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=90)
         pictures.append(path)
-    torch.manual_seed(0)
-    model = open_clip.create_model("ViT-B-32-quickgelu", pretrained=None)
     (root / "weights").mkdir()
-    state = {key: value for key, value in model.state_dict().items() if key != "attn_mask"}
-    torch.save(state, root / "weights" / "ViT-B-32.pt")
-    torch.save({"mlp.weight": torch.randn(4096, 512)}, root / "weights" / "ExpCLIP_B32_model.pth")
+    for backbone in {*BACKBONES, "B32"}:
+        torch.manual_seed(0)
+        model = open_clip.create_model(f"{NAMES[backbone]}-quickgelu", pretrained=None)
+        state = {key: value for key, value in model.state_dict().items() if key != "attn_mask"}
+        torch.save(state, root / "weights" / f"{NAMES[backbone]}.pt")
+        width = state["text_projection"].shape[1]
+        torch.save({"mlp.weight": torch.randn(4096, width)}, root / "weights" / f"ExpCLIP_{backbone}_model.pth")
     return Course(root, pictures)

@@ -1,10 +1,13 @@
 """From files to stored embeddings, against the bare tower on data in memory and against the loop it replaces.
 
+On a GPU: BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_BACKBONES=B16,L14 BENCH_SPEED_IMAGES=20000 make bench
+
 All of it in one process and one run, in turn, because a machine's speed drifts: the ratios count, not the seconds.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -13,17 +16,20 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from course import BACKBONES, DEVICE, DTYPE
 from PIL import Image
 
 from bench.cards.variant import resolve
 from bench.cells import Cell, Choices, source_of
 from bench.engine import fill
 from bench.models.network import respond
+from bench.records import environment
 from bench.tower import Machine
 
 ROUNDS = 3
-BATCH = 32
+BATCH = 32 if DEVICE == "cpu" else 256
 PROMPT_SETS = ("P-1", "P-2", "P-3", "P-4", "P-5")
 
 
@@ -33,11 +39,11 @@ def timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def cells(bench: Any, prompts: tuple[str, ...]) -> list[Cell]:
+def cells(bench: Any, prompts: tuple[str, ...], backbone: str) -> list[Cell]:
     catalog = bench.catalog
     return [
         Cell(
-            source_of(resolve(catalog.method(name), {"backbone": "B32"}), prompt, "", catalog, Choices()),
+            source_of(resolve(catalog.method(name), {"backbone": backbone}), prompt, "", catalog, Choices()),
             catalog.dataset("speed"),
         )
         for prompt in prompts
@@ -45,14 +51,14 @@ def cells(bench: Any, prompts: tuple[str, ...]) -> list[Cell]:
     ]
 
 
-def test_end_to_end_against_the_bare_tower(course: Any, tmp_path: Path, benchmark: Any) -> None:
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_end_to_end_against_the_bare_tower(course: Any, backbone: str, tmp_path: Path, benchmark: Any) -> None:
     bench = course.workbench(tmp_path / "store")
-    variant = resolve(bench.catalog.method("clip"), {"backbone": "B32"})
-    network = bench.network(variant)
-    model = network.load("cpu")
-    pixels = torch.rand(BATCH, 1, 3, 224, 224)
+    network = bench.network(resolve(bench.catalog.method("clip"), {"backbone": backbone}))
+    model = network.load(DEVICE)
+    pixels = torch.rand(BATCH, 1, 3, 224, 224, device=DEVICE)
     batches = -(-len(course.pictures) // BATCH)
-    machine = Machine(batch=BATCH, show=False)
+    machine = Machine(DEVICE, BATCH, os.cpu_count() or 1, show=False)
 
     def bare() -> None:
         for number in range(batches):
@@ -61,7 +67,7 @@ def test_end_to_end_against_the_bare_tower(course: Any, tmp_path: Path, benchmar
     def end_to_end() -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
         fresh = course.workbench(tmp_path / "store")
-        plan = fresh.plan(cells(fresh, ("P-3",)))
+        plan = fresh.plan(cells(fresh, ("P-3",), backbone))
         fill(plan, fresh.store, machine, {network.key: model})
 
     bare()
@@ -71,7 +77,18 @@ def test_end_to_end_against_the_bare_tower(course: Any, tmp_path: Path, benchmar
         ratios.append(floor / timed(end_to_end))
     benchmark.extra_info["of_the_bare_tower"] = round(median(ratios), 3)
     benchmark.pedantic(end_to_end, rounds=1)
-    print(f"\nend to end at {median(ratios):.1%} of the bare tower (rounds: {', '.join(f'{r:.1%}' for r in ratios)})")
+    rounds = ", ".join(f"{ratio:.1%}" for ratio in ratios)
+    print(
+        f"\n{backbone} in {DTYPE} on {device_name()}: {len(course.pictures) / floor:,.0f} pictures a second through the bare"
+    )
+    print(f"tower, and end to end at {median(ratios):.1%} of that (rounds: {rounds})")
+
+
+def device_name() -> str:
+    """The device as its maker calls it."""
+    if DEVICE != "cpu":
+        return torch.cuda.get_device_name(DEVICE)
+    return str(environment()["machine"]["processor"])
 
 
 def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, benchmark: Any) -> None:
@@ -98,7 +115,7 @@ def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, be
     def ours() -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
         fresh = course.workbench(tmp_path / "store")
-        plan = fresh.plan(cells(fresh, PROMPT_SETS))
+        plan = fresh.plan(cells(fresh, PROMPT_SETS, "B32"))
         fill(plan, fresh.store, Machine(batch=BATCH, show=False), {network.key: model})
 
     # The loop's passes are all alike, so one of them is measured and counted ten times.

@@ -1,0 +1,47 @@
+"""What is measured with: which towers, on which device, and where their files and pictures lie."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+COUNT = int(os.environ.get("BENCH_SPEED_IMAGES", "192"))
+BACKBONES = os.environ.get("BENCH_SPEED_BACKBONES", "B32").split(",")
+DEVICE = os.environ.get("BENCH_SPEED_DEVICE", "cpu")
+DTYPE = os.environ.get("BENCH_SPEED_DTYPE", "float32")
+NAMES = {"B32": "ViT-B-32", "B16": "ViT-B-16", "L14": "ViT-L-14"}
+CARD = """
+kind = "dataset"
+name = "speed"
+media = "image"
+classes = ["happiness", "sadness"]
+[obtain]
+page = "-"
+licence = "-"
+how = "-"
+[[layouts]]
+name = "class folders"
+reader = "bench.data.readers.folders:read"
+needs = ["happiness"]
+options = { path = "" }
+"""
+
+
+@dataclass(frozen=True)
+class Course:
+    """Where the measured things lie."""
+
+    root: Path
+    pictures: list[Path]
+
+    def workbench(self, store: Path) -> Any:
+        """A workbench on this course with an empty store."""
+        from bench.cards.catalog import load
+        from bench.settings import Settings
+        from bench.workbench import Workbench
+
+        catalog = load([self.root / "cards"])
+        settings = Settings(store, (self.root / "weights",), {"speed": self.root / "data"})
+        return Workbench(catalog, settings, DTYPE)
