@@ -17,6 +17,7 @@ import torch
 
 from bench import records
 from bench.cards.variant import Variant
+from bench.checks import check_complete
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine import fill
@@ -25,7 +26,6 @@ from bench.models.base import Teaches
 from bench.models.network import Network
 from bench.progress import bar
 from bench.recipes import text_recipe, vision_recipe
-from bench.run import check_complete
 from bench.store import Recipe, Shelf
 from bench.tower import Machine, finish
 from bench.transfer.heads import write_head

@@ -15,9 +15,9 @@ from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
 from bench.cells import Cell, distinct_cells, sources
 from bench.data.datasets import open_split
+from bench.manifest import prompt_facts, table_facts
 from bench.plan import Plan
 from bench.records import FoldPredictions, Record
-from bench.run import prompt_facts, table_facts
 
 
 def write_dataset(card: DatasetCard, root: Path, per_class: int, rng: np.random.Generator, side: int = 48) -> None:

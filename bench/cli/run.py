@@ -91,7 +91,7 @@ def run(
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, bench.catalog)}
     if dry_run:
         return show_plan(bench, cards, choices, as_json=as_json)
-    from bench.run import Allowances
+    from bench.checks import Allowances
     from bench.run import run as run_all
     from bench.tables.record import grids_of, write_files
     from bench.tower import Machine

@@ -15,10 +15,10 @@ from PIL import Image
 from synthetic import write_dataset, write_record
 
 from bench.cards.catalog import load
+from bench.checks import MINIATURE
 from bench.figures import confusions, embedding_map, probabilities, retrieval, style, variances
 from bench.figures.confusions import Group
 from bench.figures.probabilities import Judged
-from bench.run import MINIATURE
 
 SEVEN = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
 ELEVEN = (*SEVEN, "contempt", "anxiety", "helplessness", "disappointment")

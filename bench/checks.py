@@ -1,0 +1,128 @@
+"""What must be so before and after a run, what the user may let pass, and the marks that tables print of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.cards.schema import DatasetCard
+from bench.data.corpus import Corpus
+from bench.data.datasets import check_counts
+from bench.data.samples import Split
+from bench.engine import Lost
+from bench.errors import BenchError, DataError
+from bench.faces.manifest import crops_note
+from bench.plan import Plan
+from bench.workbench import Workbench
+
+SHOWN = 10
+MINIATURE = "the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones"
+
+
+@dataclass(frozen=True)
+class Allowances:
+    """What the user lets pass; each is marked in the table.
+
+    Attributes:
+        missing: unreadable samples a dataset may have.
+        counts: whether class counts may differ from the card's.
+    """
+
+    missing: int = 0
+    counts: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A note that a table must print: on every cell, on a dataset's cells, or on one method's cells of a dataset."""
+
+    note: str
+    dataset: str = ""
+    method: str = ""
+
+
+def check_complete(plan: Plan) -> None:
+    """Stop where datasets or weights are not here, naming every one of them.
+
+    Raises:
+        BenchError: something is not here: where it was looked for and how to get it.
+    """
+    if not plan.absent and not plan.unweighted:
+        return
+    listed = [f"- {text}" for text in dict.fromkeys([*plan.absent.values(), *plan.unweighted.values()])]
+    asked = {cell.dataset.name for cell in plan.cells}
+    here = sorted(asked - set(plan.absent))
+    part = f"; or fill only what is here with --datasets {','.join(here)}" if here and not asked <= set(here) else ""
+    raise BenchError(
+        "not everything that this needs is here:\n" + "\n".join(listed), f"get what is missing, as said for each{part}"
+    )
+
+
+def check_data(plan: Plan, bench: Workbench, allow: Allowances) -> list[Mark]:
+    """Compare class counts with the cards'.
+
+    Raises:
+        DataError: they differ and the user has not allowed it.
+    """
+    marks = []
+    for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
+        if bench.limit:
+            marks.append(Mark(f"at most {bench.limit} samples a fold of {card.label}", dataset=card.name))
+            continue
+        differences = count_differences(card, corpus)
+        if differences and not allow.counts:
+            raise DataError(
+                f"{card.label} at {corpus.root} does not have the samples that its card states:\n  "
+                + "\n  ".join(differences[:SHOWN])
+                + (f"\n  and {len(differences) - SHOWN} more" if len(differences) > SHOWN else ""),
+                "check that the right list and folder are used (bench doctor), or go on with --allow-counts",
+            )
+        if differences:
+            marks.append(Mark(f"class counts of {card.label} differ from the card's", dataset=card.name))
+    return marks
+
+
+def count_differences(card: DatasetCard, corpus: Corpus) -> list[str]:
+    """Where the class counts differ from the card's, in words."""
+    lines = []
+    for fold in corpus.folds:
+        split = Split(card.name, fold.name, corpus.layout, corpus.samples[fold.start : fold.stop])
+        for difference in check_counts(card, split):
+            found = f"{difference.found} samples, expected {difference.expected}"
+            lines.append(f"fold {difference.fold}, {difference.name}: {found}")
+    return lines
+
+
+def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
+    """Stop at unreadable samples, or mark the cells that go on without them.
+
+    Raises:
+        DataError: a dataset has more of them than allowed; lists them.
+    """
+    marks = []
+    for name, samples in lost.items():
+        if len(samples) > allow.missing:
+            listed = [f"{sample.sample}: {sample.reason}" for sample in samples.values()]
+            raise DataError(
+                f"{len(samples)} samples of {name} could not be read:\n  "
+                + "\n  ".join(listed[:SHOWN])
+                + (f"\n  and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""),
+                f"put the files right, or go on without them with --allow-missing {len(samples)}",
+            )
+        marks.append(Mark(f"{len(samples)} samples of {name} could not be read and are left out", dataset=name))
+    return marks
+
+
+def standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
+    """What is to be said of every such run: the miniature, our own crops, systems tested on what they were trained on."""
+    marks = [Mark(MINIATURE)]
+    marks = marks if bench.settings.miniature else []
+    for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
+        if note := crops_note(corpus.root, corpus.card.label):
+            marks.append(Mark(note, dataset=corpus.card.name))
+    seen = set()
+    for cell in plan.cells:
+        card = cell.source.variant.card
+        if cell.dataset.name in card.trained_on and (card.name, cell.dataset.name) not in seen:
+            seen.add((card.name, cell.dataset.name))
+            marks.append(Mark(f"{card.label} was trained on {cell.dataset.label}", cell.dataset.name, card.name))
+    return marks

@@ -1,0 +1,130 @@
+"""What a record says of its run: tables, datasets, networks, methods, trainings and prompts, as JSON-able facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bench.cards.table_schema import TableCard
+from bench.cards.variant import Variant
+from bench.cells import Source
+from bench.data.corpus import Corpus
+from bench.engine import Lost
+from bench.faces.manifest import crops_facts
+from bench.plan import Plan
+from bench.recipes import vision_recipe
+from bench.workbench import Workbench
+
+
+def table_facts(table: TableCard, rows: Mapping[str, Source]) -> dict[str, Any]:
+    """The table's card as it was run, and the cells its rows are filled from."""
+    return {
+        "card": table.model_dump(mode="json"),
+        "path": str(table.path),
+        "rows": {
+            row: {
+                "method": source.variant.method,
+                "variant": source.variant.key,
+                "prompt_set": source.prompt_set,
+                "protocol": source.protocol.name,
+            }
+            for row, source in rows.items()
+        },
+    }
+
+
+def dataset_facts(corpus: Corpus, lost: Lost) -> dict[str, Any]:
+    """What a dataset was in this run."""
+    card = corpus.card
+    return {
+        "title": card.label,
+        "root": str(corpus.root),
+        "layout": corpus.layout,
+        "classes": list(card.classes),
+        "folds": {fold.name: fold.stop - fold.start for fold in corpus.folds},
+        "fingerprint": corpus.fingerprint,
+        "missing": {sample.sample: sample.reason for sample in lost.get(card.name, {}).values()},
+        **crops_facts(corpus.root),
+    }
+
+
+def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
+    """What every network was, which variants it served under which protocol, and the pixels that it saw."""
+    served: dict[str, set[tuple[str, str]]] = {}
+    for source in (cell.source for cell in plan.cells):
+        key = vision_recipe(bench.side(source.variant, "image"), source).key
+        served.setdefault(key, set()).add((str(source.variant), source.protocol.name))
+    return [
+        {
+            "method": work.network.method,
+            "serves": [{"variant": variant, "protocol": protocol} for variant, protocol in sorted(served[key])],
+            **work.network.identity,
+            "protocol": work.protocol.model_dump(mode="json"),
+            "size": work.network.facts.size,
+            "files": {role: str(path) for role, path in work.network.weights.items()},
+            "shelf": f"{work.recipe.step}/{work.recipe.key}",
+        }
+        for key, work in plan.vision.items()
+        if key in served
+    ]
+
+
+def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
+    """Every variant's title, card and head."""
+    facts: dict[str, Any] = {}
+    for cell in plan.cells:
+        variant = cell.source.variant
+        if str(variant) not in facts:
+            facts[str(variant)] = {
+                "title": variant.title,
+                "card": str(variant.card.path),
+                "head": _head_facts(variant, cell.source.seeds, bench),
+            }
+    return facts
+
+
+def _head_facts(variant: Variant, seeds: Sequence[int | None], bench: Workbench) -> dict[str, Any] | None:
+    """A variant's head files and their hashes, and what stands on the two sides."""
+    head = variant.card.head
+    if head is None:
+        return None
+    files = [bench.head_file(variant, seed) for seed in seeds] if head.projects else []
+    return {
+        "image": head.image,
+        "text": head.text,
+        "files": [
+            {"seed": seed, "file": str(file), "hash": bench.weight_hash(file)}
+            for seed, file in zip(seeds, files, strict=False)
+        ],
+    }
+
+
+def course_facts(plan: Plan) -> list[dict[str, Any]]:
+    """What heads were trained on: the pictures and, for every variant, its recipe as it was followed."""
+    return [
+        {
+            "dataset": course.dataset.name,
+            "root": str(course.corpus.root),
+            "pictures": course.pictures,
+            "fingerprint": course.corpus.fingerprint,
+            "recipes": {str(lesson.variant): lesson.recipe.model_dump(mode="json") for lesson in course.lessons},
+        }
+        for course in plan.courses
+        if course.corpus is not None
+    ]
+
+
+def prompt_facts(plan: Plan) -> dict[str, Any]:
+    """Every prompt set as it was sent, for each dataset's classes; a generator's questions likewise."""
+    facts: dict[str, Any] = {}
+    for cell in plan.cells:
+        source = cell.source
+        question = source.variant.card.question
+        if question is not None:
+            entry = facts.setdefault(f"{source.variant.method} {source.prompt_set}", {"combine": "", "texts": {}})
+            entry["texts"][cell.dataset.name] = [question.about(cell.dataset.classes)]
+            continue
+        entry = facts.setdefault(source.prompt_set, {"combine": source.combine, "texts": {}})
+        for name, row in zip(cell.dataset.classes, source.texts(cell.dataset.classes), strict=True):
+            entry["texts"].setdefault(name, row)
+    return facts
