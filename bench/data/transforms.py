@@ -96,7 +96,11 @@ def _prepare_tensor(image: Image.Image, pixels: Pixels, size: int, resized: tupl
     tensor = torch.from_numpy(np.ascontiguousarray(_normalise(scaled, pixels)))[None]
     width, height = resized
     if tensor.shape[-2:] != (height, width):
-        tensor = interpolate(tensor, (height, width), mode=pixels.interpolation, align_corners=False, antialias=False)
+        # torchvision's single precision is good to 1/300 of a grey level, and its last bit depends on how many threads share
+        # the work; in double precision a picture gives the same bits everywhere.
+        wide = tensor.double()
+        wide = interpolate(wide, (height, width), mode=pixels.interpolation, align_corners=False, antialias=False)
+        tensor = wide.float()
     left, top = _crop_start(width, size), _crop_start(height, size)
     cropped: npt.NDArray[np.float32] = tensor[0, :, top : top + size, left : left + size].contiguous().numpy()
     return cropped

@@ -89,11 +89,20 @@ def _ask(path: Path, request: dict[str, Any]) -> Generator[wire.Message, None, N
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     seconds = PATIENCE + PATIENCE_PER_MEGABYTE * megabytes
     request = {"path": str(path.absolute()), "seconds": seconds, **request}
-    worker = _POOL.take(request)
-    whole = False
+    worker, waited = _POOL.take(request)
+    whole, begun = False, False
     try:
         while True:
-            answer = worker.receive(path, seconds)
+            try:
+                answer = worker.receive(path, seconds)
+            except _GoneError:
+                # One that had waited may have been ending already when it was asked: that is not the file's doing.
+                if not waited or begun:
+                    raise
+                worker.end()
+                worker, waited = _POOL.start(request), False
+                continue
+            begun = True
             whole = bool(answer.body.keys() & {"done", "length", "error"})
             if "error" in answer.body:
                 kind = DataError if answer.body["data"] else BenchError
@@ -108,6 +117,10 @@ def _ask(path: Path, request: dict[str, Any]) -> Generator[wire.Message, None, N
             _POOL.give_back(worker)
         else:
             worker.end()
+
+
+class _GoneError(DataError):
+    """A process ended while an answer was waited for."""
 
 
 class _Worker:
@@ -134,6 +147,8 @@ class _Worker:
     def send(self, request: dict[str, Any]) -> bool:
         """Whether the process was still there to take a request."""
         assert self._process.stdin is not None
+        if self._process.poll() is not None:
+            return False
         try:
             wire.send(self._process.stdin, request)  # type: ignore[arg-type]
         except OSError:
@@ -150,7 +165,7 @@ class _Worker:
         if code == -getattr(signal, "SIGALRM", 0):
             raise DataError(f"{path}: its decoder gave no frame within {seconds:.0f} s", "fetch the file again")
         how = signal.Signals(-code).name if code < 0 else f"it ended with code {code}"
-        raise DataError(f"{path}: its decoder crashed ({how}{self._quoted()})", "fetch the file again")
+        raise _GoneError(f"{path}: its decoder crashed ({how}{self._quoted()})", "fetch the file again")
 
     def forget(self) -> None:
         """Forget what was said about earlier files."""
@@ -180,18 +195,22 @@ class _Pool:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
 
-    def take(self, request: dict[str, Any]) -> _Worker:
-        """A process that has taken a request; an idle one, or a new one."""
+    def take(self, request: dict[str, Any]) -> tuple[_Worker, bool]:
+        """A process that has taken a request, and whether it is one that had waited for work."""
         while True:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
-                worker = _Worker()
-                worker.send(request)  # one that is gone already says why when it is asked for the answer
-                return worker
+                return self.start(request), False
             if worker.send(request):
-                return worker
+                return worker, True
             worker.end()
+
+    def start(self, request: dict[str, Any]) -> _Worker:
+        """A new process that has taken a request; one that is gone already says why when it is asked for the answer."""
+        worker = _Worker()
+        worker.send(request)
+        return worker
 
     def give_back(self, worker: _Worker) -> None:
         """Put a process among the idle ones."""

@@ -115,33 +115,3 @@ def test_a_file_with_sound_only_is_no_video(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(DataError, match=r"sound.mp4 .*it has no video stream"):
         video_length(path)
-
-
-@pytest.mark.parametrize(("name", "codec", "options"), FILMS)
-def test_all_frames_one_after_another_are_those_asked_for_by_index(film, name, codec, options):
-    path = film(name, codec, **options)
-    wanted = AvVideo(path).frames(range(40))
-    for opened in (OpenedVideo(path), OpenedVideo(path, (DecordVideo,))):
-        every = list(opened.each())
-        assert len(every) == 40 and all(np.array_equal(a, b) for a, b in zip(every, wanted, strict=True))
-
-
-@pytest.mark.parametrize("ending", ["early", "with an error"])
-def test_the_second_reader_goes_on_where_the_first_ends_early(film, ending):
-    path = film("a.mp4", "libx264", count=8)
-
-    class Tired(AvVideo):
-        def each(self):
-            for number, frame in enumerate(super().each()):
-                if number == 3 and ending == "early":
-                    return
-                if number == 3:
-                    raise RuntimeError("tired")
-                yield frame
-
-    every = list(OpenedVideo(path, (Tired, DecordVideo)).each())
-    assert len(every) == 8 and all(np.array_equal(a, b) for a, b in zip(every, AvVideo(path).each(), strict=True))
-    reason = "tired" if ending == "with an error" else "it ends after 3 of 8 frames"
-    given = []
-    with pytest.raises(DataError, match=rf"a.mp4 cannot be read as a video \(Tired: {reason}\)"):
-        given.extend(OpenedVideo(path, (Tired,)).each())

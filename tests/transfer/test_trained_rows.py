@@ -152,9 +152,9 @@ def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
 
 
 def test_sides_of_different_widths_are_refused(pupil: Any) -> None:
-    """The world's published head is 48 wide, and its teacher 64."""
+    """The world's published head is 48 wide, and its teacher 128."""
     answer = pupil.run("--methods", "pupil:backbone=L14,sides=clipph-llm", "--datasets", "tiny-faces")
-    assert answer.code == 2 and "image side is 48 wide and its text side 64" in answer.err
+    assert answer.code == 2 and "image side is 48 wide and its text side 128" in answer.err
 
 
 def test_the_plan_lists_each_tower_and_each_instruction_once(bench: Any, tmp_path: Path) -> None:
