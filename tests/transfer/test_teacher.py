@@ -275,6 +275,27 @@ def test_an_interrupted_pass_ends_with_the_same_bits(draw: Draw | None, tmp_path
     assert again.told == len(DIGESTS) - 2 * BLOCK
 
 
+@pytest.mark.parametrize("draws", [(None,), (Draw(1, 0), Draw(1, 1))])
+def test_an_interrupted_pass_through_the_tower_ends_with_the_same_bits(
+    draws: tuple[Draw | None, ...], tmp_path: Path
+) -> None:
+    class Stopped(Small):
+        def see(self, pixels: Tensor) -> Tensor:
+            if self.seen >= 48:
+                raise KeyboardInterrupt
+            return super().see(pixels)
+
+    whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
+    fill_queries(Small(), whole, recipes(*draws), blocks())
+    with pytest.raises(KeyboardInterrupt):
+        fill_queries(Stopped(), broken, recipes(*draws), blocks())
+    again = Small()
+    fill_queries(again, broken, recipes(*draws), blocks())
+    assert again.seen == len(DIGESTS) - 48
+    for recipe in recipes(*draws).values():
+        assert np.array_equal(broken.open(recipe).rows(DIGESTS), whole.open(recipe).rows(DIGESTS))
+
+
 def test_a_block_of_which_another_set_has_some_rows_is_computed_whole(tmp_path: Path) -> None:
     store = Store(tmp_path)
     fill_queries(Small(), store, recipes(None), blocks())
