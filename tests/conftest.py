@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,9 @@ settings.load_profile("steady")
 
 # Inherited by every command a test starts: a hub library that would ask its hub fails at once instead.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# Commands that tests start share their compiled files, whatever the machine's setting: from source torch takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(tempfile.gettempdir()) / "fer-bench-compiled"))
 # Test processes that share the cores with one another are fastest with one thread each.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")

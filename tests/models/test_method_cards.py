@@ -78,7 +78,8 @@ def test_native_pixels_are_the_authors(
     pixels = methods[name].native.pixels
     for picture in PICTURES:
         found = finish(prepare(picture, pixels, methods[name].encoder.size), pixels)
-        assert np.abs(found - official(picture).numpy()).max() < 1e-6
+        # Resized as floats they agree to 1/300 of a grey level; see `bench.data.transforms`.
+        assert np.abs(found - official(picture).numpy()).max() < (5e-5 if pixels.stage == "tensor" else 1e-6)
 
 
 TAGS = [
