@@ -74,15 +74,16 @@ def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path,
     from bench.cards.catalog import load
     from bench.cli.options import cores
     from bench.data.digest import DigestCache
-    from bench.data.video import OpenedVideo
+    from bench.data.samples import Video
     from bench.faces.clip import BATCH, CropRules
+    from bench.faces.frames import each_frame
     from bench.faces.load import load_detector
     from bench.faces.prepare import Means, prepare
     from bench.settings import load as settings
 
     catalog = load([films / "cards"])
     detector = load_detector(catalog.detector(), settings(), "cpu")
-    clips = [np.stack(list(OpenedVideo(path).each())) for path in sorted((films / "data").rglob("*.mp4"))]
+    clips = [np.stack(list(each_frame(Video(path)))) for path in sorted((films / "data").rglob("*.mp4"))]
     batches = [clip[start : start + BATCH] for clip in clips for start in range(0, FRAMES, BATCH)]
     workers = cores()
 
