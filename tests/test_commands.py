@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+PREDICT = ("--method", "exp-clip:backbone=B32", "--classes", "happiness,sadness,anger")
+
 
 def test_help_comes_at_once_and_imports_nothing_heavy() -> None:
     code = "import sys, bench.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\nprint(sorted(sys.modules), file=sys.stderr)"
@@ -127,7 +129,7 @@ def test_predict_gives_probabilities_that_agree_with_a_run(world: Any) -> None:
     (part,) = open_record(world.records()[-1]).predictions()
     spot = part.samples.index("anger/000.jpg")
     face = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"
-    answer = world.call("predict", face, "--classes", "happiness,sadness,anger", "--json", *world.flags)
+    answer = world.call("predict", face, *PREDICT, "--json", *world.flags)
     (row,) = json.loads(answer.out)
     assert sum(row[name] for name in ("happiness", "sadness", "anger")) == pytest.approx(1, abs=1e-5)
     best = max(("happiness", "sadness", "anger"), key=lambda name: row[name])
@@ -137,7 +139,7 @@ def test_predict_gives_probabilities_that_agree_with_a_run(world: Any) -> None:
 def test_predict_refuses_a_file_that_is_no_picture(world: Any) -> None:
     file = world.root / "no.jpg"
     file.write_text("no picture")
-    answer = world.call("predict", file, *world.flags)
+    answer = world.call("predict", file, *PREDICT, *world.flags)
     assert answer.code == 2 and str(file) in answer.err
 
 

@@ -73,12 +73,10 @@ def embed(
 
 @click.command()
 @PATHS
-@click.option("--method", default="exp-clip:backbone=B32", show_default=True, metavar="NAME[:AXIS=VALUE]")
+@click.option("--method", required=True, metavar="NAME[:AXIS=VALUE]", help="Whose encoder and head.")
 @click.option("--prompts", default="", metavar="NAME", help="Prompt set; the card's by default.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
-@click.option(
-    "--classes", default="raf-db", show_default=True, help="A dataset whose classes to use, or words parted by commas."
-)
+@click.option("--classes", required=True, help="A dataset whose classes to use, or words parted by commas.")
 @options.as_json
 @options.compute
 @options.world

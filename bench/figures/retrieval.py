@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.figures.style import COLUMN, MARKERS, METHODS, colour, figure
 from bench.transfer.heads import Floats
 
-# MAFW has 8,034 captions: a matrix of all clips with all captions, sorted, would take a gigabyte.
+# A matrix of eight thousand clips with as many captions, sorted, would take a gigabyte.
 CLIPS_AT_ONCE = 512
 
 

@@ -153,5 +153,6 @@ def test_a_row_whose_head_is_not_trained_names_the_pictures_it_needs(school: Any
 def test_a_head_that_a_command_lacks_and_cannot_train_says_how(school: Any) -> None:
     (school.root / "cards" / "pupil.toml").write_text(PUPIL)
     picture = school.root / "data" / "tiny-faces" / "sadness" / "001.jpg"
-    answer = school.call("predict", str(picture), "--method", "pupil:backbone=B32,instruction=empty", *school.flags)
+    pupil = ("--method", "pupil:backbone=B32,instruction=empty", "--classes", "happiness,sadness")
+    answer = school.call("predict", str(picture), *pupil, *school.flags)
     assert answer.code == 2 and "bench train pupil:backbone=B32,instruction=empty" in answer.err
