@@ -33,7 +33,7 @@ class Allowances:
 
 @dataclass(frozen=True)
 class Mark:
-    """A note that a table must print: on every cell, on a dataset's cells, or on one method's cells of a dataset."""
+    """A note that a table must print: of the whole run, or on the cells of a dataset, of a method, or of both."""
 
     note: str
     dataset: str = ""
@@ -113,9 +113,12 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
 
 
 def standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
-    """What is to be said of every such run: the miniature, our own crops, systems tested on what they were trained on."""
-    marks = [Mark(MINIATURE)]
-    marks = marks if bench.settings.miniature else []
+    """What is to be said of every such run.
+
+    The miniature, or else weights that are not the published ones; our own crops; systems tested on what they were trained
+    on.
+    """
+    marks = [Mark(MINIATURE)] if bench.settings.miniature else _other_weights(plan, bench)
     for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
         if note := crops_note(corpus.root, corpus.card.label):
             marks.append(Mark(note, dataset=corpus.card.name))
@@ -126,3 +129,17 @@ def standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
             seen.add((card.name, cell.dataset.name))
             marks.append(Mark(f"{card.label} was trained on {cell.dataset.label}", cell.dataset.name, card.name))
     return marks
+
+
+def _other_weights(plan: Plan, bench: Workbench) -> list[Mark]:
+    """Checkpoint files whose sha256 is not the one that their card states."""
+    marks: dict[str, Mark] = {}
+    for variant in {str(cell.source.variant): cell.source.variant for cell in plan.cells}.values():
+        card, network = variant.card, bench.network(variant)
+        for role, name in card.encoder.weights.items():
+            stated = card.weights[name].sha256.lower() if name in card.weights else ""
+            found = network.hashes[role]
+            if not found.startswith(stated):
+                note = f"{name} is not the published file (sha256 {found[:12]}, the card states {stated[:12]})"
+                marks.setdefault(f"{card.name} {name}", Mark(note, method=card.name))
+    return list(marks.values())

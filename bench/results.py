@@ -78,12 +78,15 @@ def remarks_of(
         taken: signs that the table's card uses itself.
     """
     free = [sign for sign in SIGNS if sign not in taken]
-    lines = [mark["note"] for mark in marks if not mark["dataset"]]
+    lines = [mark["note"] for mark in marks if not mark["dataset"] and not mark["method"]]
     by_cell: dict[tuple[str, str], list[str]] = {}
     for mark in marks:
         for row, key in rows.items():
-            if mark["dataset"] in values.get(row, {}) and mark["method"] in ("", key[0]):
-                by_cell.setdefault((row, mark["dataset"]), []).append(mark["note"])
+            if mark["note"] in lines or mark["method"] not in ("", key[0]):
+                continue
+            for dataset in values.get(row, {}):
+                if mark["dataset"] in ("", dataset):
+                    by_cell.setdefault((row, dataset), []).append(mark["note"])
     signs: dict[str, str] = {}
     for notes in by_cell.values():
         number = len(signs)

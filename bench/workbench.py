@@ -15,9 +15,8 @@ from bench.cards.schema import DatasetCard, EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
 from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
-from bench.data.digest import DigestCache, digests
+from bench.data.digest import DigestCache, file_hashes
 from bench.data.protocol import FrameSampling
-from bench.data.samples import Blob
 from bench.errors import DataError, StoreError, WeightsError
 from bench.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.models.network import Network
@@ -94,15 +93,19 @@ class Workbench:
         return self._networks[name]
 
     def weight_hash(self, path: Path) -> str:
-        """Content hash of a checkpoint: a file's, or that of every file of a folder with its name."""
+        """The sha256 of a checkpoint file, or of a folder's file names and files' sha256.
+
+        Raises:
+            WeightsError: it cannot be read.
+        """
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        found = digests([Blob(file) for file in files], self.digest_cache, self.workers)
+        found = file_hashes(files, self.digest_cache, self.workers)
         for digest in found:
             if isinstance(digest, DataError):
                 raise WeightsError(digest.what, digest.fix)
         if not path.is_dir():
             return bytes(found[0]).hex()  # type: ignore[arg-type]
-        hasher = hashlib.blake2b(digest_size=16)
+        hasher = hashlib.sha256()
         for file, digest in zip(files, found, strict=True):
             hasher.update(str(file.relative_to(path)).encode() + b"\0" + bytes(digest))  # type: ignore[arg-type]
         return hasher.hexdigest()

@@ -66,6 +66,11 @@ def video_lengths(paths: Sequence[Path], cache: DigestCache | None, workers: int
     return [value if isinstance(value, DataError) else int.from_bytes(value, "big") for value in found]
 
 
+def file_hashes(paths: Sequence[Path], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
+    """The sha256 of many whole files, of any size, or what is wrong with them: what publishers state of checkpoints."""
+    return (cache or DigestCache(None)).remembered("sha256", paths, _sha256_of_file, workers)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stamp:
     """A file as it was when it was looked at: what identifies its content, and whether that may be trusted later."""
@@ -208,6 +213,14 @@ def _stamp(path: Path) -> _Stamp | DataError:
 
 def _digest_of_file(path: Path) -> bytes:
     return digest(Blob(path))
+
+
+def _sha256_of_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 def _length_of_file(path: Path) -> bytes:

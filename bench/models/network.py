@@ -42,7 +42,7 @@ class Network:
         method: the card that names it, for messages.
         facts: the card's `[encoder]`.
         weights: role -> file or folder.
-        hashes: role -> content hash of it.
+        hashes: role -> sha256 of it.
         dtype: `float32`, `float16` or `bfloat16`: what the towers run in; features come out as float32.
         environment: the card's `[environment]`: the adapter then runs in it, in a worker process.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -92,12 +93,19 @@ def test_the_manifest_tells_what_made_the_numbers(world: Any) -> None:
     world.run(*FACES)
     manifest = open_record(world.records()[-1]).manifest
     network = manifest["networks"][0]
-    assert len(network["weights"]["model"]) == 32
+    weights = Path(network["files"]["model"]).read_bytes()
+    assert network["weights"]["model"] == hashlib.sha256(weights).hexdigest()
     assert network["protocol"]["pixels"]["interpolation"] == "bilinear"
     assert manifest["prompts"]["P-3"]["texts"]["anger"] == ["a photo of a face with an expression of anger."]
     assert manifest["datasets"]["tiny-faces"]["folds"] == {"1": 15}
     assert len(manifest["datasets"]["tiny-faces"]["fingerprint"]) == 32
     assert "torch" in manifest["versions"]
+
+
+def test_weights_that_are_not_the_published_ones_are_marked(world: Any) -> None:
+    answer = world.run(*FACES)
+    found = hashlib.sha256((world.root / "weights" / "ViT-B-32.pt").read_bytes()).hexdigest()
+    assert f"ViT-B-32.pt is not the published file (sha256 {found[:12]}, the card states 40d365715913)" in answer.out
 
 
 def test_a_truncated_picture_stops_the_cell_and_is_named(world: Any) -> None:

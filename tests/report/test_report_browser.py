@@ -30,7 +30,7 @@ def opened(chromium: Browser, small: Any) -> Browser:
 def column(browser: Browser, index: int) -> list[float]:
     """A column of numbers as it stands in the page."""
     script = f"[...document.querySelectorAll('.results tbody tr')].map(row => row.querySelectorAll('td')[{index}].textContent)"
-    return [float(text) for text in browser.run(script)]
+    return [float(text.rstrip("†‡§¶")) for text in browser.run(script)]
 
 
 def test_a_click_on_a_number_opens_its_cell_and_escape_closes_it(opened: Browser, small: Any) -> None:
