@@ -25,11 +25,11 @@ VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
 def media_of(path: Path) -> Media:
     """What a path holds: a folder is a clip's frames, a video by its ending, anything else a picture."""
     if path.is_dir():
-        files = tuple(sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
-        if not files:
+        names = tuple(sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
+        if not names:
             raise DataError(f"{path} is an empty folder", "name a folder with a clip's frames")
-        return Frames(files, len(files))
-    return Video(path) if path.suffix.lower() in VIDEO_ENDINGS else Still(Blob(path))
+        return Frames(str(path), names, len(names))
+    return Video(str(path)) if path.suffix.lower() in VIDEO_ENDINGS else Still(Blob(str(path)))
 
 
 def embed_media(

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.items import Items
 from bench.data.loader import stream
+from bench.keys import keys_of
 from bench.models.network import Network
 from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
@@ -118,11 +120,11 @@ def pixel_hashes(plan: Plan, machine: Machine) -> dict[str, str]:
                 continue
             name = corpus[0]
             label = f"{name}, {work.protocol.name}, {size}, {work.geometry_hash}"
-            whole = [sample for sample in inputs.items if sample]
-            if label in found or not whole:
+            readable = np.nonzero(np.diff(inputs.starts))[0]
+            if label in found or not len(readable):
                 continue
-            spots = np.linspace(0, len(whole) - 1, min(SPOT_CHECKS, len(whole))).round().astype(int)
-            items = [whole[spot][-1] for spot in spots]
+            spots = np.linspace(0, len(readable) - 1, min(SPOT_CHECKS, len(readable))).round().astype(int)
+            items = Items([(inputs, inputs.starts[readable[spots] + 1] - 1)])
             hasher = hashlib.blake2b(digest_size=8)
             for batch in stream(items, rule, size, workers=machine.workers, batch=1):
                 hasher.update(_steady(batch.pixels).tobytes())
@@ -156,9 +158,8 @@ def unreadable(plan: Plan, failures: Mapping[bytes, str]) -> dict[str, dict[int,
             lost = found.setdefault(name, {})
             for position, reason in inputs.corpus.unreadable.items():
                 lost[position] = Missing(name, inputs.corpus.samples[position].id, reason)
-            if failures:
-                for position, items in enumerate(inputs.items):
-                    for item in items:
-                        if item.key in failures:
-                            lost[position] = Missing(name, inputs.corpus.samples[position].id, failures[item.key])
+            known = dict(zip(keys_of(failures).tolist(), failures.values(), strict=True))
+            failed = np.nonzero(np.isin(inputs.keys, keys_of(failures)))[0]
+            for position, key in zip(inputs.samples_of(failed).tolist(), inputs.keys[failed].tolist(), strict=True):
+                lost[position] = Missing(name, inputs.corpus.samples[position].id, known[key])
     return {name: dict(sorted(lost.items())) for name, lost in found.items() if lost}

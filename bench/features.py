@@ -58,10 +58,10 @@ def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine:
     check_missing(unreadable(plan, outcome.failures), Allowances())
     work = plan.vision_of(cell, network)
     key = corpus_key(dataset, source.protocol.frames)
-    corpus, items = plan.corpora[key], work.inputs[key].items
+    corpus = plan.corpora[key]
     shelf = bench.store.open(work.recipe)
     head = bench.head(source.variant, "image", shelf.width)
-    vectors = pooled(shelf, items, head)
+    vectors = pooled(shelf, work.inputs[key], np.arange(len(corpus.samples)), head)
     if head is not None and head.linear:
         vectors = head.project(vectors)
     labels = np.array([sample.label for sample in corpus.samples], np.int64)

@@ -12,14 +12,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant, merged
 from bench.cells import Choices, Source, source_of
 from bench.data.corpus import Corpus
+from bench.data.items import Items, inputs_of
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling
 from bench.errors import BenchError, DataError
+from bench.keys import whole
 from bench.models.network import Network
 from bench.recipes import query_recipe, target_recipe, vision_recipe
 from bench.store import Recipe, Store
@@ -138,17 +142,15 @@ class Course:
     @cached_property
     def digests(self) -> list[bytes]:
         """A digest a picture: each is a row of its own in training, though equal files share one in the store."""
-        return [] if self.corpus is None else [item.key for items in self._samples for item in items]
+        return [] if self.corpus is None else whole(self.corpus.digests)
 
     @cached_property
     def items(self) -> dict[bytes, Item]:
         """The distinct pictures."""
-        return {} if self.corpus is None else {item.key: item for items in self._samples for item in items}
-
-    @cached_property
-    def _samples(self) -> list[tuple[Item, ...]]:
-        assert self.corpus is not None
-        return list(self.corpus.items(per_frame=True))
+        if self.corpus is None:
+            return {}
+        every = Items([(inputs_of(self.corpus, per_frame=True), np.arange(len(self.corpus.digests)))])
+        return {item.key: item for item in every}
 
     @property
     def pictures(self) -> int:

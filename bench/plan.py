@@ -7,39 +7,47 @@ this machine its size is estimated from its card, so that a plan can be read bef
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import numpy as np
 
 from bench.cards.schema import DatasetCard, SideName
 from bench.cards.variant import Variant
 from bench.cells import Cell
 from bench.data.corpus import Corpus
-from bench.data.loader import Item
+from bench.data.items import Inputs, inputs_of
 from bench.data.protocol import FrameSampling, Protocol
+from bench.keys import Keys, Places, distinct, find, joined
 from bench.lessons import Course
 from bench.models.network import Network
-from bench.recipes import CorpusKey, asks_of, corpus_key, row_key, text_digest, text_recipe, vision_recipe
+from bench.recipes import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.store import Recipe, Shelf, Store
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What one network sees of one dataset: the samples' items, in the order of the corpus.
+@dataclass(frozen=True, eq=False)
+class Todo:
+    """Items that a shelf lacks something of, each once, and what each is to be asked.
+
+    What that means to a network says `bench.models.network.respond`.
 
     Attributes:
-        items: for each sample its items: one a frame for a network that sees pictures, one a clip for others.
+        parts: the items, by the inputs that they belong to.
+        asks: what is to be asked.
+        chosen: `[M]` which of `asks` it is, in the order of `parts`.
     """
 
-    corpus: Corpus
-    items: Sequence[tuple[Item, ...]]
+    parts: Sequence[tuple[Inputs, Places]] = ()
+    asks: Sequence[tuple[str, ...]] = ()
+    chosen: Places = field(default_factory=lambda: np.empty(0, np.int64))
 
+    def __len__(self) -> int:
+        return len(self.chosen)
 
-class Todo(NamedTuple):
-    """An item that goes through a network, and what it is asked there (see `bench.models.network.respond`)."""
-
-    item: Item
-    asks: tuple[str, ...]
+    @property
+    def keys(self) -> Keys:
+        """The items' keys, in the order of `parts`."""
+        return joined([inputs.keys[numbers] for inputs, numbers in self.parts])
 
 
 @dataclass
@@ -59,12 +67,12 @@ class VisionWork:
     inputs: dict[CorpusKey, Inputs] = field(default_factory=dict)
     asks: dict[CorpusKey, dict[str, None]] = field(default_factory=dict)
     estimates: dict[str, int] = field(default_factory=dict)
-    missing: list[Todo] = field(default_factory=list)
+    missing: Todo = field(default_factory=Todo)
 
     @property
     def distinct(self) -> int:
         """Items of the datasets at hand, each once."""
-        return len({item.key for inputs in self.inputs.values() for items in inputs.items for item in items})
+        return len(distinct(joined([inputs.keys for inputs in self.inputs.values()])))
 
     @property
     def geometry(self) -> str:
@@ -80,30 +88,45 @@ class VisionWork:
         """A few digits for `geometry`."""
         return hashlib.blake2b(self.geometry.encode(), digest_size=3).hexdigest()
 
-    def lacking(self, shelf: Shelf) -> list[Todo]:
+    def lacking(self, shelf: Shelf) -> Todo:
         """Every item of every dataset, each once, that has asks without a row in the shelf."""
-        # No object is made for an item before it is known to lack something: there may be millions, for each network.
-        wanted: dict[bytes, Item] = {}
-        asked: dict[bytes, dict[str, None]] = {}
-        for corpus, inputs in self.inputs.items():
-            asks = self.asks[corpus]
-            for items in inputs.items:
-                for item in items:
-                    known = asked.get(item.key)
-                    if known is None:
-                        wanted[item.key], asked[item.key] = item, asks
-                    elif known is not asks:
-                        asked[item.key] = {**known, **asks}
-        absent = set(shelf.missing([row_key(key, ask) for key, every in asked.items() for ask in every]))
-        if not absent:
-            return []
-        todo = []
-        shared: dict[tuple[str, ...], tuple[str, ...]] = {}
-        for key, every in asked.items():
-            left = tuple([ask for ask in every if row_key(key, ask) in absent])
-            if left:
-                todo.append(Todo(wanted[key], shared.setdefault(left, left)))
-        return todo
+        inputs, asks = list(self.inputs.values()), [tuple(self.asks[corpus]) for corpus in self.inputs]
+        keys = joined([each.keys for each in inputs])
+        owner = np.repeat(np.arange(len(inputs)), [len(each.keys) for each in inputs])
+        places = distinct(keys)
+        chosen = np.full(len(places), -1, np.int64)
+        sets: dict[tuple[str, ...], int] = {}
+        for every, here in _asked(keys, owner, asks, places):
+            absent = np.stack([shelf.find(row_keys(keys[places[here]], ask)) < 0 for ask in every], axis=1)
+            patterns, of = np.unique(absent, axis=0, return_inverse=True)
+            numbers = []
+            for pattern in patterns.tolist():
+                left = tuple(ask for ask, lacks in zip(every, pattern, strict=True) if lacks)
+                numbers.append(sets.setdefault(left, len(sets)) if left else -1)
+            chosen[here] = np.array(numbers, np.int64)[of.reshape(-1)]
+        lacks = chosen >= 0
+        first = np.cumsum([0, *(len(each.keys) for each in inputs)])
+        todo, owners = places[lacks], owner[places[lacks]]
+        parts = [(each, todo[owners == at] - first[at]) for at, each in enumerate(inputs)]
+        return Todo(parts, list(sets), chosen[lacks])
+
+
+def _asked(
+    keys: Keys, owner: Places, asks: Sequence[tuple[str, ...]], places: Places
+) -> Iterator[tuple[tuple[str, ...], Places]]:
+    """What distinct items (at `places` of the keys) are asked by all datasets that they are in, and which ones are."""
+    if len(set(asks)) == 1:
+        yield asks[0], np.arange(len(places))
+        return
+    # An item that several datasets have is asked what each of them asks.
+    order = np.argsort(keys[places])
+    at = order[find(keys[places][order], keys)]
+    member = np.zeros((len(places), len(asks)), bool)
+    member[at, owner] = True
+    patterns, of = np.unique(member, axis=0, return_inverse=True)
+    for number, pattern in enumerate(patterns):
+        every = dict.fromkeys(ask for each, inside in zip(asks, pattern, strict=True) if inside for ask in each)
+        yield tuple(every), np.nonzero(of.reshape(-1) == number)[0]
 
 
 @dataclass
@@ -171,6 +194,7 @@ def make(
         store: tells what is there already.
     """
     plan = Plan(cells=list(cells), courses=list(courses))
+    seen: dict[tuple[CorpusKey, bool], Inputs] = {}
     for cell in plan.cells:
         network = network_of(cell.source.variant, "image")
         rule = cell.source.protocol.frames
@@ -183,7 +207,7 @@ def make(
         else:
             key = corpus_key(cell.dataset, rule)
             if key not in work.inputs:
-                work.inputs[key] = Inputs(corpus, corpus.items(per_frame=network.facts.sees == "images"))
+                work.inputs[key] = _inputs(seen, key, corpus, network)
             work.asks.setdefault(key, {}).update(dict.fromkeys(asks_of(cell.source, cell.dataset)))
         if network.facts.model == "dual-encoder":
             texts = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
@@ -207,9 +231,17 @@ def _ask_features(plan: Plan, course: Course) -> None:
         if course.corpus is None:
             work.estimates.setdefault(course.dataset.name, course.pictures)
         else:
-            work.inputs.setdefault(key, Inputs(course.corpus, course.corpus.items(per_frame=True)))
+            work.inputs.setdefault(key, inputs_of(course.corpus, per_frame=True))
             work.asks.setdefault(key, {}).setdefault("")
         ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
+
+
+def _inputs(seen: dict[tuple[CorpusKey, bool], Inputs], key: CorpusKey, corpus: Corpus, network: Network) -> Inputs:
+    """What a network sees of a dataset; the same object for all that see it alike."""
+    per_frame = network.facts.sees == "images"
+    if (key, per_frame) not in seen:
+        seen[key, per_frame] = inputs_of(corpus, per_frame=per_frame)
+    return seen[key, per_frame]
 
 
 def _corpus(

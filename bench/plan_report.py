@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bench.data.items import Items
 from bench.lessons import Course
 from bench.plan import Plan, VisionWork
 
@@ -31,7 +32,7 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
     estimated = sum(work.estimates.values())
     gmacs = work.network.facts.gmacs
     to_do = len(work.missing) + estimated
-    files = {ref.blob for todo in work.missing for ref in todo.item.frames}
+    files = {ref.blob for item in Items(work.missing.parts) for ref in item.frames}
     return {
         "method": work.network.method,
         "weights": ", ".join(work.network.facts.weights.values()),

@@ -12,6 +12,7 @@ from typing import Any
 from bench.cards.schema import DatasetCard
 from bench.cells import Source
 from bench.data.protocol import FrameSampling
+from bench.keys import Keys, keys_of, whole
 from bench.models.network import PARTED, Network
 from bench.store import Recipe
 from bench.transfer.facts import Draw, Instruction
@@ -32,6 +33,11 @@ def text_digest(text: str) -> bytes:
 def row_key(item: bytes, ask: str) -> bytes:
     """The digest under which the answer to an ask about an item is stored; an embedding answers the empty ask."""
     return item if not ask else hashlib.blake2b(item + ask.encode(), digest_size=16).digest()
+
+
+def row_keys(items: Keys, ask: str) -> Keys:
+    """The digests under which the answers to an ask about many items are stored."""
+    return items if not ask else keys_of(row_key(item, ask) for item in whole(items))
 
 
 def asks_of(source: Source, dataset: DatasetCard) -> list[str]:

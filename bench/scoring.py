@@ -12,18 +12,22 @@ from bench.cards.schema import SideName
 from bench.cards.variant import Variant
 from bench.cells import Cell
 from bench.data.corpus import Corpus
-from bench.data.loader import Item
+from bench.data.items import Inputs
 from bench.engine import Lost
 from bench.errors import BenchError
+from bench.keys import Places
 from bench.models.network import PARTED, Network
 from bench.plan import Plan
-from bench.recipes import asks_of, corpus_key, row_key, text_digest, text_recipe, vision_recipe
+from bench.recipes import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.records import FoldPredictions
 from bench.store import Recipe, Shelf, Store
 from bench.transfer.heads import Floats, Head, LinearHead
 from bench.zeroshot import Decision, decide, logits, pool
 
+BLOCK = 4096
 CLIPS_PER_POOL = 512
+# More than the clips of any test set of the paper need.
+HELD_BYTES = 40 * 2**20
 
 
 @dataclass
@@ -42,7 +46,7 @@ class Scorer:
     head_of: Callable[[Variant, SideName, int, int | None], Head | None]
     lost: Lost
     _shelves: dict[str, Shelf] = field(default_factory=dict)
-    _latest: tuple[tuple[str, ...], Floats] | None = None
+    _latest: tuple[tuple[str, ...], list[Floats]] | None = None
 
     def __iter__(self) -> Iterator[FoldPredictions]:
         """Predictions of every cell: dataset by dataset, and there cells that share pooled embeddings together."""
@@ -61,26 +65,23 @@ class Scorer:
 
     def score(self, cell: Cell) -> Iterator[FoldPredictions]:
         """Predictions of one cell."""
-        corpus = self.plan.corpora[corpus_key(cell.dataset, cell.source.protocol.frames)]
-        gone = self.lost.get(cell.dataset.name, {})
-        kept = [position for position in range(len(corpus.samples)) if position not in gone]
+        key = corpus_key(cell.dataset, cell.source.protocol.frames)
+        corpus = self.plan.corpora[key]
+        kept = np.delete(np.arange(len(corpus.samples)), list(self.lost.get(cell.dataset.name, {})))
         network = self.network_of(cell.source.variant, "image")
         work = self.plan.vision_of(cell, network)
-        shelf = self._shelf(work.recipe)
-        items = [
-            work.inputs[corpus_key(cell.dataset, cell.source.protocol.frames)].items[position] for position in kept
-        ]
+        shelf, inputs = self._shelf(work.recipe), work.inputs[key]
         question = cell.source.variant.card.question
         if question is not None and question.mode == "answer":
             (asked,) = asks_of(cell.source, cell.dataset)
-            answers = shelf.texts([row_key(sample[0].key, asked) for sample in items])
+            answers = shelf.texts(row_keys(inputs.keys[inputs.starts[kept]], asked))
             classes = np.array(parse_all(answers, cell.dataset.classes), np.int64)
             yield from _by_fold(cell, corpus, kept, Decision(None, classes), answers)
             return
         if network.facts.model == "dual-encoder":
-            scores = self._similarities(cell, network, shelf, items)
+            scores = self._similarities(cell, network, shelf, inputs, kept)
         else:
-            scores = _joint_scores(cell, shelf, items)
+            scores = _joint_scores(cell, shelf, inputs, kept)
         yield from _by_fold(cell, corpus, kept, Decision(scores, decide(scores)))
 
     def _shelf(self, recipe: Recipe) -> Shelf:
@@ -88,7 +89,7 @@ class Scorer:
             self._shelves[recipe.key] = self.store.open(recipe)
         return self._shelves[recipe.key]
 
-    def _similarities(self, cell: Cell, network: Network, shelf: Shelf, items: Sequence[tuple[Item, ...]]) -> Floats:
+    def _similarities(self, cell: Cell, network: Network, shelf: Shelf, inputs: Inputs, kept: Places) -> Floats:
         variant = cell.source.variant
         text_shelf = self._shelf(text_recipe(self.network_of(variant, "text")))
         texts = cell.source.texts(cell.dataset.classes)
@@ -97,57 +98,75 @@ class Scorer:
         if text_head is not None:
             rows = [text_head.project(row) for row in rows]
         head = self.head_of(variant, "image", shelf.width, cell.seed)
-        key = self._pool_key(cell)
-        if self._latest is None or self._latest[0] != key:
-            self._latest = (key, pooled(shelf, items, head))
-        embedded = self._latest[1]
-        seen = embedded.shape[1] if not isinstance(head, LinearHead) else len(head.weight)
-        if len(items) and seen != rows[0].shape[1]:
-            raise BenchError(
-                f"{variant}: its image side is {seen} wide and its text side {rows[0].shape[1]}",
-                "use a head that was trained towards this teacher",
+        parts = []
+        for block in self._pooled(self._pool_key(cell), shelf, inputs, kept, head):
+            seen = len(head.weight) if isinstance(head, LinearHead) else block.shape[1]
+            if seen != rows[0].shape[1]:
+                raise BenchError(
+                    f"{variant}: its image side is {seen} wide and its text side {rows[0].shape[1]}",
+                    "use a head that was trained towards this teacher",
+                )
+            part = logits(
+                block,
+                rows,
+                head,
+                combine=cell.source.combine,
+                similarity=network.facts.similarity,
+                scale=float(text_shelf.facts["logit_scale"]),
             )
-        return logits(
-            embedded,
-            rows,
-            head,
-            combine=cell.source.combine,
-            similarity=network.facts.similarity,
-            scale=float(text_shelf.facts["logit_scale"]),
-        )
+            parts.append(part)
+        return np.concatenate(parts) if parts else np.empty((0, len(rows)), np.float32)
+
+    def _pooled(
+        self, key: tuple[str, ...], shelf: Shelf, inputs: Inputs, kept: Places, head: Head | None
+    ) -> Iterator[Floats]:
+        """Samples' pooled embeddings, block by block; kept for the next cell where they cost work and are not too many."""
+        if self._latest is not None and self._latest[0] == key:
+            yield from self._latest[1]
+            return
+        self._latest, held = None, list[Floats]()
+        worth = len(inputs.keys) > len(kept) or (head is not None and not head.linear)
+        for start in range(0, len(kept), BLOCK):
+            block = pooled(shelf, inputs, kept[start : start + BLOCK], head)
+            yield block
+            held += [block] if worth else []
+            if sum(each.nbytes for each in held) > HELD_BYTES:
+                worth, held = False, []
+        if worth:
+            self._latest = (key, held)
 
 
-def pooled(shelf: Shelf, items: Sequence[tuple[Item, ...]], head: Head | None) -> Floats:
+def pooled(shelf: Shelf, inputs: Inputs, samples: Places, head: Head | None) -> Floats:
     """Samples' stored embeddings `[N, D]`, pooled over time; see `bench.zeroshot.pool` for what a head does there."""
     parts = []
-    for start in range(0, len(items), CLIPS_PER_POOL):
-        chosen = items[start : start + CLIPS_PER_POOL]
-        rows = shelf.rows([item.key for sample in chosen for item in sample])
+    for start in range(0, len(samples), CLIPS_PER_POOL):
+        chosen = samples[start : start + CLIPS_PER_POOL]
+        rows = shelf.rows(inputs.keys_at(chosen))
         parts.append(pool(rows.reshape(len(chosen), -1, rows.shape[1]), head))
-    return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
+    return np.concatenate(parts) if parts else np.empty((0, shelf.width), np.float32)
 
 
-def _joint_scores(cell: Cell, shelf: Shelf, items: Sequence[tuple[Item, ...]]) -> Floats:
+def _joint_scores(cell: Cell, shelf: Shelf, inputs: Inputs, kept: Places) -> Floats:
     """Scores `[N, K]`: the mean over each class's texts, and over a sample's inputs where it has several."""
     asks = cell.source.texts(cell.dataset.classes)
     question = cell.source.variant.card.question
     if question is not None:
         asked = question.about(cell.dataset.classes)
         asks = [[f"{asked}{PARTED}{text}" for text in row] for row in asks]
+    keys = inputs.keys_at(kept)
     columns = []
     for row in asks:
-        keys = [row_key(item.key, ask) for sample in items for item in sample for ask in row]
-        columns.append(shelf.rows(keys).reshape(len(items), -1).mean(axis=1, dtype=np.float64))
+        scores = np.stack([shelf.rows(row_keys(keys, ask))[:, 0] for ask in row], axis=1)
+        columns.append(scores.reshape(len(kept), -1).mean(axis=1, dtype=np.float64))
     return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _by_fold(
-    cell: Cell, corpus: Corpus, kept: Sequence[int], decision: Decision, answers: Sequence[str] | None = None
+    cell: Cell, corpus: Corpus, kept: Places, decision: Decision, answers: Sequence[str] | None = None
 ) -> Iterator[FoldPredictions]:
-    positions = np.asarray(kept, dtype=np.int64)
     for fold in corpus.folds:
-        rows = np.nonzero((positions >= fold.start) & (positions < fold.stop))[0].tolist()
-        samples = [corpus.samples[positions[row]] for row in rows]
+        rows = np.nonzero((kept >= fold.start) & (kept < fold.stop))[0]
+        samples = [corpus.samples[position] for position in kept[rows].tolist()]
         yield FoldPredictions(
             cell.key,
             fold.name,
@@ -155,5 +174,5 @@ def _by_fold(
             np.array([sample.label for sample in samples], np.int16),
             decision.classes[rows].astype(np.int16),
             None if decision.scores is None else decision.scores[rows],
-            None if answers is None else [answers[row] for row in rows],
+            None if answers is None else [answers[row] for row in rows.tolist()],
         )

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.data.items import Inputs, each_once
 from bench.data.loader import Batch, Failure, Item, batches, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
+from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
-from bench.plan import Plan, TextWork, VisionWork
+from bench.plan import Plan, TextWork, Todo, VisionWork
 from bench.progress import bar
 from bench.recipes import row_key, text_digest
 from bench.store import Store, Writer
@@ -59,7 +61,7 @@ def groups_to_do(plan: Plan) -> list[list[VisionWork]]:
     """
     alike: dict[str, list[VisionWork]] = {}
     for work in plan.vision.values():
-        if work.missing:
+        if len(work.missing):
             alike.setdefault(work.geometry, []).append(work)
     return [group for works in alike.values() for group in _held_together(works)]
 
@@ -86,26 +88,62 @@ class Rows(NamedTuple):
     inputs: int
 
 
+@dataclass(frozen=True, eq=False)
+class Asks:
+    """What a network is asked about items.
+
+    Attributes:
+        keys: of the items, sorted.
+        sets: what items are asked.
+        chosen: `[len(keys)]` which of `sets` it is.
+    """
+
+    keys: Keys
+    sets: Sequence[tuple[str, ...]]
+    chosen: Places
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def of(self, items: Sequence[bytes]) -> list[tuple[str, ...] | None]:
+        """What each item is asked; None where it is asked nothing."""
+        spots = find(self.keys, keys_of(items)).tolist()
+        return [None if spot < 0 else self.sets[self.chosen[spot]] for spot in spots]
+
+    def only(self, items: Sequence[bytes]) -> Asks:
+        """The part that is about these items."""
+        spots = np.unique(find(self.keys, keys_of(items)))
+        spots = spots[spots >= 0]
+        return Asks(self.keys[spots], self.sets, self.chosen[spots])
+
+
+def asks_of(todo: Todo) -> Asks:
+    """What is left to ask, in a form that finds an item by its key."""
+    keys = todo.keys
+    order = np.argsort(keys)
+    return Asks(keys[order], todo.asks, todo.chosen[order])
+
+
 @dataclass(frozen=True)
 class Share:
     """What one network of a group does.
 
     Attributes:
-        asks: item -> what it is asked about it, for the items that its shelf lacks.
+        asks: what it is asked about the items that its shelf lacks.
     """
 
     network: Network
     pixels: Pixels
-    asks: Mapping[bytes, tuple[str, ...]]
+    asks: Asks
 
     def rows(self, batch: Batch, tower: Tower | None) -> list[Rows]:
         """A batch's lacking items through the network; together where they are asked alike."""
         if tower is None:
             return []
         by_asks: dict[tuple[str, ...], list[int]] = {}
-        for row, key in enumerate(batch.keys):
-            if key in self.asks:
-                by_asks.setdefault(self.asks[key], []).append(row)
+        for row, asks in enumerate(self.asks.of(batch.keys)):
+            if asks is not None:
+                by_asks.setdefault(asks, []).append(row)
         found = []
         for asks, rows in by_asks.items():
             pixels = batch.pixels if len(rows) == len(batch.keys) else batch.pixels[rows]
@@ -133,7 +171,7 @@ class Step(NamedTuple):
 class Shard:
     """Items that are decoded once for several networks, and each network's share in them."""
 
-    items: list[Item]
+    items: Sequence[Item]
     pixels: Pixels
     size: int
     shares: list[Share]
@@ -141,7 +179,7 @@ class Shard:
     def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Iterator[Step]:
         """Decode, and put every batch through every network that lacks something of it."""
         towers = [
-            Tower(share.network, model_of(share.network), share.pixels, machine) if share.asks else None
+            Tower(share.network, model_of(share.network), share.pixels, machine) if len(share.asks) else None
             for share in self.shares
         ]
         for batch in stream(self.items, self.pixels, self.size, workers=machine.workers, batch=machine.batch):
@@ -157,8 +195,7 @@ class Shard:
             items = [item for part in some for item in part]
             shares = []
             for share in self.shares:
-                asks = {item.key: share.asks[item.key] for item in items if item.key in share.asks}
-                shares.append(Share(share.network, share.pixels, asks))
+                shares.append(Share(share.network, share.pixels, share.asks.only([item.key for item in items])))
             yield Shard(items, self.pixels, self.size, shares)
 
 
@@ -191,17 +228,17 @@ def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
     with ExitStack() as open_shelves:
         writers: list[Writer] = []
         shares: list[Share] = []
-        items: dict[bytes, Item] = {}
+        parts: list[tuple[Inputs, Places]] = []
         # Always in the same order, so that two runs that share several shelves cannot wait for each other.
         for work in sorted(group, key=lambda work: work.recipe.key):
             writer = open_shelves.enter_context(store.writing(work.recipe))
             todo = work.lacking(writer.shelf)
-            items.update({item.key: item for item, _ in todo})
-            if todo:
+            if len(todo):
+                parts += todo.parts
                 writers.append(writer)
-                shares.append(Share(work.network, work.protocol.pixels, {item.key: asks for item, asks in todo}))
+                shares.append(Share(work.network, work.protocol.pixels, asks_of(todo)))
         first = group[0]
-        yield OpenGroup(Shard(list(items.values()), first.protocol.pixels, first.network.facts.size, shares), writers)
+        yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, shares), writers)
 
 
 def missing_texts(work: TextWork, writer: Writer) -> dict[bytes, str]:

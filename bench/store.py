@@ -32,12 +32,13 @@ from filelock import FileLock, Timeout
 
 from bench.disk import disk, write_beside
 from bench.errors import StoreError
+from bench.keys import KIND, Keys, Places, distinct, find, whole
 
-DIGEST_BYTES = 16
 ROWS_PER_SHARD = 4096
 SECONDS_PER_SHARD = 30.0
 
 Floats = npt.NDArray[np.float32]
+Digests = Sequence[bytes] | Keys
 Notify = Callable[[str], None]
 
 
@@ -73,7 +74,7 @@ class Shelf:
     recipe: Recipe
     path: Path
     facts: dict[str, Any] = field(default_factory=dict)
-    _keys: npt.NDArray[np.bytes_] = field(default_factory=lambda: np.empty(0, f"S{DIGEST_BYTES}"))
+    _keys: Keys = field(default_factory=lambda: np.empty(0, KIND))
     _shard: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     _row: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty(0, np.int32))
     _shards: list[Path] = field(default_factory=list)
@@ -83,20 +84,17 @@ class Shelf:
     def __len__(self) -> int:
         return len(self._keys)
 
-    def find(self, digests: Sequence[bytes]) -> npt.NDArray[np.int64]:
+    def find(self, digests: Digests) -> Places:
         """Position of each digest in the shelf's index, or -1."""
-        wanted = np.array(digests, dtype=f"S{DIGEST_BYTES}")
-        if not len(self._keys):
-            return np.full(len(wanted), -1, np.int64)
-        spot = np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)
-        return np.where(self._keys[spot] == wanted, spot, -1)
+        return find(self._keys, np.asarray(digests, KIND))
 
-    def missing(self, digests: Sequence[bytes]) -> list[bytes]:
+    def missing(self, digests: Digests) -> list[bytes]:
         """The digests without a row, each once, in order of first appearance."""
-        distinct = list(dict.fromkeys(digests))
-        return [digest for digest, spot in zip(distinct, self.find(distinct), strict=True) if spot < 0]
+        wanted = np.asarray(digests, KIND)
+        once = wanted[distinct(wanted)]
+        return whole(once[self.find(once) < 0])
 
-    def rows(self, digests: Sequence[bytes]) -> Floats:
+    def rows(self, digests: Digests) -> Floats:
         """The rows `[len(digests), D]`; a digest may be asked for more than once.
 
         Raises:
@@ -112,7 +110,7 @@ class Shelf:
         """Length of a row; 0 while it holds none, and where rows are texts."""
         return 0 if self._kind is None or not self._kind["row"].shape else int(self._kind["row"].shape[0])
 
-    def texts(self, digests: Sequence[bytes]) -> list[str]:
+    def texts(self, digests: Digests) -> list[str]:
         """The rows of a shelf of texts.
 
         Raises:
@@ -123,7 +121,7 @@ class Shelf:
             result[here] = [text.decode() for text in rows.tolist()]
         return list(result)
 
-    def _by_shard(self, digests: Sequence[bytes]) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[Any]]]:
+    def _by_shard(self, digests: Digests) -> Iterator[tuple[Places, npt.NDArray[Any]]]:
         """Positions in `digests`, and their rows, shard by shard and in the order of the file."""
         spots = self.find(digests)
         if not len(spots):
@@ -298,7 +296,7 @@ def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any])
     if rows.dtype.kind == "f":
         _check_floats(shelf, digests, rows)
     kind = (rows.dtype, rows.shape[1:]) if rows.ndim > 1 else (rows.dtype,)
-    records = np.empty(len(digests), [("digest", f"S{DIGEST_BYTES}"), ("row", *kind)])
+    records = np.empty(len(digests), [("digest", KIND), ("row", *kind)])
     records["digest"] = digests
     records["row"] = rows
     buffer = io.BytesIO()

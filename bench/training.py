@@ -21,6 +21,7 @@ from bench.checks import check_complete
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine import fill
+from bench.keys import whole
 from bench.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.models.base import Teaches
 from bench.models.network import Network
@@ -191,8 +192,8 @@ class _Class:
     def _refuse(self, failures: Mapping[bytes, str]) -> None:
         lost = {
             sample.id: failures[digest]
-            for sample, digests in zip(self.corpus.samples, self.corpus.digests, strict=True)
-            for digest in digests
+            for position, sample in enumerate(self.corpus.samples if failures else ())
+            for digest in whole(self.corpus.digests_of(position))
             if digest in failures
         }
         refuse(self.corpus.card.name, lost)

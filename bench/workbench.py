@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -18,16 +18,15 @@ from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, file_hashes
 from bench.data.protocol import FrameSampling
 from bench.errors import DataError, StoreError, WeightsError
+from bench.keys import BYTES
 from bench.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.models.network import Network
 from bench.plan import Plan, make
 from bench.recipes import CorpusKey, corpus_key
 from bench.settings import Settings
-from bench.store import DIGEST_BYTES, Recipe, Store
+from bench.store import Recipe, Store
 from bench.transfer.facts import HeadRecipe
 from bench.transfer.heads import Head, LinearHead, fitting, read_head, read_linear
-
-T = TypeVar("T")
 
 # Real heads take 8 to 150 MB each; a table of trained ones has dozens.
 HEADS_HELD = 8
@@ -99,7 +98,7 @@ class Workbench:
             WeightsError: it cannot be read.
         """
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
-        found = file_hashes(files, self.digest_cache, self.workers)
+        found = file_hashes([str(file) for file in files], self.digest_cache, self.workers)
         for digest in found:
             if isinstance(digest, DataError):
                 raise WeightsError(digest.what, digest.fix)
@@ -178,11 +177,11 @@ class Workbench:
         shelf = self.store.open(recipe)
         height = shelf.facts.get("rows", 0)
         if height and len(shelf) == height:
-            return LinearHead(shelf.rows([number.to_bytes(DIGEST_BYTES, "big") for number in range(height)]))
+            return LinearHead(shelf.rows([number.to_bytes(BYTES, "big") for number in range(height)]))
         head = read_linear(path, key)
         try:
             with self.store.writing(recipe) as writer:
-                digests = [number.to_bytes(DIGEST_BYTES, "big") for number in range(len(head.weight))]
+                digests = [number.to_bytes(BYTES, "big") for number in range(len(head.weight))]
                 missing = set(writer.shelf.missing(digests))
                 rows = [number for number, digest in enumerate(digests) if digest in missing]
                 writer.add([digests[number] for number in rows], head.weight[rows])
@@ -293,18 +292,4 @@ def limited(corpus: Corpus, limit: int) -> Corpus:
         chosen = np.linspace(fold.start, fold.stop - 1, count).round().astype(int).tolist() if count else []
         folds.append(Fold(fold.name, len(kept), len(kept) + count))
         kept += chosen
-    renumbered = {new: corpus.unreadable[old] for new, old in enumerate(kept) if old in corpus.unreadable}
-    return Corpus(
-        corpus.card,
-        corpus.root,
-        corpus.layout,
-        tuple(folds),
-        _pick(corpus.samples, kept),
-        _pick(corpus.frames, kept),
-        _pick(corpus.digests, kept),
-        renumbered,
-    )
-
-
-def _pick(values: Sequence[T], positions: Sequence[int]) -> tuple[T, ...]:
-    return tuple(values[position] for position in positions)
+    return corpus.only(kept, tuple(folds))

@@ -119,7 +119,7 @@ def test_embed_gives_what_a_run_stored(world: Any) -> None:
     path = next((world.root / "store" / "frames").iterdir())
     shelf = Shelf(Recipe("frames", {}), path)
     Store(world.root / "store")._load(shelf)
-    assert np.allclose(shelf.rows([digest(Blob(face))]), np.load(out)["embeddings"], atol=1e-5)
+    assert np.allclose(shelf.rows([digest(Blob(str(face)))]), np.load(out)["embeddings"], atol=1e-5)
 
 
 def test_predict_gives_probabilities_that_agree_with_a_run(world: Any) -> None:

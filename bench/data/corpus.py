@@ -1,20 +1,29 @@
-"""A dataset opened for a run: every fold's samples, the frames that are seen of each, and the digests of those frames."""
+"""A dataset opened for a run: every fold's samples, the frames that are seen of each, and the digests of those frames.
+
+What grows with the dataset is the list of samples (some 400 bytes each) and sixteen bytes a frame; everything else about a
+frame is worked out when it is asked for.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+import numpy as np
 
 from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
 from bench.data.digest import DigestCache, digests, video_frame_digest, video_lengths
-from bench.data.loader import Item
 from bench.data.protocol import FrameSampling
 from bench.data.samples import FrameRef, Sample, Video
 from bench.data.sampling import frames_of
 from bench.errors import DataError
+from bench.keys import Keys, Places, joined, keys_of
+
+# So many samples' frames are held at once while they are hashed.
+HASHED_TOGETHER = 4096
 
 
 @dataclass(frozen=True)
@@ -26,14 +35,16 @@ class Fold:
     stop: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Corpus:
     """All folds of a dataset under one frame rule.
 
     Attributes:
         samples: of all folds, one after another.
-        frames: for each sample, the pictures that are seen, in time order; empty for an unreadable one.
-        digests: likewise, their content digests.
+        rule: which frames of a clip are seen.
+        lengths: of its video files.
+        digests: of all frames that are seen, sample by sample and in time order.
+        starts: `[N + 1]`: those of sample i are `digests[starts[i] : starts[i + 1]]`; none for an unreadable one.
         unreadable: position -> reason, for samples whose files could not be read at all.
     """
 
@@ -42,27 +53,33 @@ class Corpus:
     layout: str
     folds: tuple[Fold, ...]
     samples: tuple[Sample, ...]
-    frames: Sequence[tuple[FrameRef, ...]]
-    digests: Sequence[tuple[bytes, ...]]
-    unreadable: dict[int, str] = field(default_factory=dict)
-    _items: dict[bool, list[tuple[Item, ...]]] = field(default_factory=dict, compare=False, repr=False)
+    rule: FrameSampling
+    lengths: Lengths
+    digests: Keys
+    starts: Places
+    unreadable: Mapping[int, str] = field(default_factory=dict)
 
-    def items(self, *, per_frame: bool) -> Sequence[tuple[Item, ...]]:
-        """Each sample's inputs for a network: one a frame, or the whole clip as one; the same for every network."""
-        if per_frame not in self._items:
-            self._items[per_frame] = self._inputs(per_frame=per_frame)
-        return self._items[per_frame]
+    def frames(self, position: int) -> tuple[FrameRef, ...]:
+        """The pictures that are seen of a sample, in time order; none of an unreadable one."""
+        if self.starts[position] == self.starts[position + 1]:
+            return ()
+        return frames_of(self.samples[position].media, self.rule, self.lengths)
 
-    def _inputs(self, *, per_frame: bool) -> list[tuple[Item, ...]]:
-        if per_frame:
-            return [
-                tuple(Item(digest, (ref,)) for digest, ref in zip(found, refs, strict=True))
-                for found, refs in zip(self.digests, self.frames, strict=True)
-            ]
-        return [
-            (Item(clip_digest(found), refs),) if found else ()
-            for found, refs in zip(self.digests, self.frames, strict=True)
-        ]
+    def digests_of(self, position: int) -> Keys:
+        """The digests of a sample's frames."""
+        return self.digests[self.starts[position] : self.starts[position + 1]]
+
+    def only(self, positions: Sequence[int], folds: tuple[Fold, ...]) -> Corpus:
+        """Some of the samples, under these folds."""
+        starts = np.concatenate([[0], np.cumsum([self.starts[at + 1] - self.starts[at] for at in positions])])
+        return replace(
+            self,
+            folds=folds,
+            samples=tuple(self.samples[at] for at in positions),
+            digests=joined([self.digests_of(at) for at in positions]),
+            starts=starts.astype(np.int64),
+            unreadable={new: self.unreadable[old] for new, old in enumerate(positions) if old in self.unreadable},
+        )
 
     @property
     def fingerprint(self) -> str:
@@ -72,7 +89,7 @@ class Corpus:
             for position in range(fold.start, fold.stop):
                 sample = self.samples[position]
                 hasher.update(f"{fold.name}\0{sample.id}\0{sample.label}\0".encode())
-                hasher.update(b"".join(self.digests[position]))
+                hasher.update(self.digests_of(position).tobytes())
         return hasher.hexdigest()
 
 
@@ -93,52 +110,61 @@ def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: Diges
     for split in splits:
         folds.append(Fold(split.fold, start, start + len(split.samples)))
         start += len(split.samples)
+    lengths = Lengths(samples, cache, workers)
     unreadable: dict[int, str] = {}
-    frames: list[tuple[FrameRef, ...]] = []
-    lengths = _Lengths(samples, cache, workers)
-    for position, sample in enumerate(samples):
-        try:
-            frames.append(frames_of(sample.media, rule, lengths))
-        except DataError as error:
-            unreadable[position] = error.what
-            frames.append(())
-    found = _hash(frames, samples, cache, workers, unreadable)
-    return Corpus(card, root, splits[0].layout, tuple(folds), samples, frames, found, unreadable)
+    parts: list[Keys] = []
+    counts: list[int] = []
+    for first in range(0, len(samples), HASHED_TOGETHER):
+        held: list[bytes] = []
+        for row in _hashed(samples[first : first + HASHED_TOGETHER], rule, lengths, cache, workers):
+            if isinstance(row, DataError):
+                unreadable[len(counts)] = row.what
+                counts.append(0)
+            else:
+                counts.append(len(row))
+                held += row
+        parts.append(keys_of(held))
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return Corpus(card, root, splits[0].layout, tuple(folds), samples, rule, lengths, joined(parts), starts, unreadable)
 
 
-class _Lengths:
+class Lengths:
     """The lengths of all videos among the samples, found out together."""
 
     def __init__(self, samples: Sequence[Sample], cache: DigestCache, workers: int) -> None:
-        paths = list(dict.fromkeys(sample.media.path for sample in samples if isinstance(sample.media, Video)))
-        self._known = dict(zip(paths, video_lengths(paths, cache, workers), strict=True))
+        files = list(dict.fromkeys(sample.media.file for sample in samples if isinstance(sample.media, Video)))
+        self._known = dict(zip(files, video_lengths(files, cache, workers), strict=True))
 
-    def video_length(self, path: Path) -> int:
-        found = self._known[path]
+    def video_length(self, file: str) -> int:
+        """The number of frames; raises `DataError` where the file is no readable video."""
+        found = self._known[file]
         if isinstance(found, DataError):
             raise found
         return found
 
 
-def _hash(
-    frames: list[tuple[FrameRef, ...]],
-    samples: Sequence[Sample],
-    cache: DigestCache,
-    workers: int,
-    unreadable: dict[int, str],
-) -> list[tuple[bytes, ...]]:
-    blobs = list(dict.fromkeys(ref.blob for refs in frames for ref in refs))
+def _hashed(
+    samples: Sequence[Sample], rule: FrameSampling, lengths: Lengths, cache: DigestCache, workers: int
+) -> Iterator[list[bytes] | DataError]:
+    """The digests of each sample's frames, or what is wrong with them."""
+    frames: list[tuple[FrameRef, ...] | DataError] = []
+    for sample in samples:
+        try:
+            frames.append(frames_of(sample.media, rule, lengths))
+        except DataError as error:
+            frames.append(error)
+    blobs = list(dict.fromkeys(ref.blob for refs in frames if not isinstance(refs, DataError) for ref in refs))
     by_blob = dict(zip(blobs, digests(blobs, cache, workers), strict=True))
-    result: list[tuple[bytes, ...]] = []
-    for position, refs in enumerate(frames):
+    for refs in frames:
+        if isinstance(refs, DataError):
+            yield refs
+            continue
         row: list[bytes] = []
+        wrong: DataError | None = None
         for ref in refs:
             digest = by_blob[ref.blob]
             if isinstance(digest, DataError):
-                unreadable[position] = digest.what
+                wrong = digest
                 break
             row.append(digest if ref.index is None else video_frame_digest(digest, ref.index))
-        whole = len(row) == len(refs)
-        frames[position] = refs if whole else ()
-        result.append(tuple(row) if whole else ())
-    return result
+        yield wrong or row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 import threading
 import time
@@ -15,8 +16,8 @@ from typing import TypeVar
 from bench.data.decode import read, video_length
 from bench.data.samples import Blob
 from bench.errors import DataError
+from bench.keys import BYTES
 
-SIZE = 16
 FRESH_NS = 2_000_000_000
 CHUNK = 512
 ASK = 16_384
@@ -36,7 +37,7 @@ def digest(blob: Blob) -> bytes:
 
 def video_frame_digest(video: bytes, index: int) -> bytes:
     """The digest of one frame of a video: of the video file's digest and the frame's index."""
-    return hashlib.blake2b(video + index.to_bytes(8, "big"), digest_size=SIZE, person=b"video frame").digest()
+    return hashlib.blake2b(video + index.to_bytes(8, "big"), digest_size=BYTES, person=b"video frame").digest()
 
 
 def digests(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
@@ -51,24 +52,24 @@ def digests(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> l
         For each blob its digest, or what is wrong with it.
     """
     distinct = list(dict.fromkeys(blobs))
-    whole = [blob for blob in distinct if blob.offset == 0 and blob.length is None and blob.codec == "image"]
-    slices = [blob for blob in distinct if not (blob.offset == 0 and blob.length is None and blob.codec == "image")]
+    whole = [blob for blob in distinct if blob.whole]
+    slices = [blob for blob in distinct if not blob.whole]
     found: dict[Blob, bytes | DataError] = dict(zip(slices, _parallel(_or_error(digest), slices, workers), strict=True))
-    paths = [blob.path for blob in whole]
-    known = (cache or DigestCache(None)).remembered("digest", paths, _digest_of_file, workers)
+    files = [blob.file for blob in whole]
+    known = (cache or DigestCache(None)).remembered("digest", files, _digest_of_file, workers)
     found.update(zip(whole, known, strict=True))
     return [found[blob] for blob in blobs]
 
 
-def video_lengths(paths: Sequence[Path], cache: DigestCache | None, workers: int) -> list[int | DataError]:
+def video_lengths(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[int | DataError]:
     """The number of frames of many videos, or what is wrong with them."""
-    found = (cache or DigestCache(None)).remembered("length", paths, _length_of_file, workers)
+    found = (cache or DigestCache(None)).remembered("length", files, _length_of_file, workers)
     return [value if isinstance(value, DataError) else int.from_bytes(value, "big") for value in found]
 
 
-def file_hashes(paths: Sequence[Path], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
+def file_hashes(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
     """The sha256 of many whole files, of any size, or what is wrong with them: what publishers state of checkpoints."""
-    return (cache or DigestCache(None)).remembered("sha256", paths, _sha256_of_file, workers)
+    return (cache or DigestCache(None)).remembered("sha256", files, _sha256_of_file, workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,32 +97,32 @@ class DigestCache:
         self._recent: dict[tuple[str, bytes], bytes] = {}
         self._database = None if folder is None else _open(folder)
 
-    def video_length(self, path: Path) -> int:
+    def video_length(self, file: str) -> int:
         """The number of frames of a video file.
 
         Raises:
             DataError: the file is no readable video.
         """
-        (found,) = video_lengths([path], self, 1)
+        (found,) = video_lengths([file], self, 1)
         if isinstance(found, DataError):
             raise found
         return found
 
     def remembered(
-        self, what: str, paths: Sequence[Path], compute: Callable[[Path], bytes], workers: int
+        self, what: str, files: Sequence[str], compute: Callable[[str], bytes], workers: int
     ) -> list[bytes | DataError]:
         """What was computed from each file: from memory where the file is untouched, computed anew where it is not.
 
         Args:
             what: the name of that which is computed.
-            paths: files.
+            files: any.
             compute: what to do with one of them; raises `DataError`.
             workers: threads that compute.
         """
-        stamps = _parallel(_stamp, paths, workers)
+        stamps = _parallel(_stamp, files, workers)
         known = self._look_up(what, {stamp.key for stamp in stamps if isinstance(stamp, _Stamp)})
         todo = [i for i, stamp in enumerate(stamps) if isinstance(stamp, _Stamp) and stamp.key not in known]
-        fresh = dict(zip(todo, _parallel(_or_error(compute), [paths[i] for i in todo], workers), strict=True))
+        fresh = dict(zip(todo, _parallel(_or_error(compute), [files[i] for i in todo], workers), strict=True))
         keep: list[tuple[bytes, bytes]] = []
         result: list[bytes | DataError] = []
         for i, stamp in enumerate(stamps):
@@ -200,35 +201,36 @@ def _open(folder: Path) -> sqlite3.Connection | None:
     return None
 
 
-def _stamp(path: Path) -> _Stamp | DataError:
+def _stamp(file: str) -> _Stamp | DataError:
     now = time.time_ns()
     try:
-        stat = path.stat()
+        stat = os.stat(file)  # noqa: PTH116  (a Path per file costs more than the look at it)
     except OSError as error:
-        return DataError(f"{path} cannot be read: {error.strerror or error}")
-    facts = f"{path.absolute()}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
-    key = hashlib.blake2b(facts.encode("utf-8", "surrogateescape"), digest_size=SIZE).digest()
+        return DataError(f"{file} cannot be read: {error.strerror or error}")
+    whole = os.path.abspath(file)  # noqa: PTH100  (a link is not followed: it may point elsewhere next time)
+    facts = f"{whole}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
+    key = hashlib.blake2b(facts.encode("utf-8", "surrogateescape"), digest_size=BYTES).digest()
     return _Stamp(key, now - stat.st_ctime_ns > FRESH_NS)
 
 
-def _digest_of_file(path: Path) -> bytes:
-    return digest(Blob(path))
+def _digest_of_file(file: str) -> bytes:
+    return digest(Blob(file))
 
 
-def _sha256_of_file(path: Path) -> bytes:
+def _sha256_of_file(file: str) -> bytes:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").digest()
+        with open(file, "rb") as opened:  # noqa: PTH123
+            return hashlib.file_digest(opened, "sha256").digest()
     except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
 
 
-def _length_of_file(path: Path) -> bytes:
-    return video_length(path).to_bytes(8, "big")
+def _length_of_file(file: str) -> bytes:
+    return video_length(Path(file)).to_bytes(8, "big")
 
 
 def _hash(blob: Blob, data: bytes) -> bytes:
-    hasher = hashlib.blake2b(digest_size=SIZE)
+    hasher = hashlib.blake2b(digest_size=BYTES)
     if blob.codec != "image":
         hasher.update(f"{blob.codec}\0".encode())
     hasher.update(data)

@@ -51,21 +51,20 @@ class Batch(NamedTuple):
 
 
 def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int) -> Iterator[Batch]:
-    """Decode and prepare items, those with few frames first and otherwise in the order given.
+    """Decode and prepare items in the order given.
 
     A batch holds items of one length; see `batches`. Once the generator is closed no thread goes on decoding.
 
     Args:
-        items: pictures and clips, each with one frame or more.
+        items: pictures and clips, each with one frame or more; those of one length stand together.
         pixels: the input protocol.
         size: side of the square output.
         workers: decoding threads.
         batch: items a batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
     """
     frame_bytes = _frame_bytes(pixels, size)
-    ordered = sorted(items, key=lambda item: len(item.frames))
-    with closing(_outcomes(ordered, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:
-        for planned in batches(ordered, pixels, size, batch):
+    with closing(_outcomes(items, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:
+        for planned in batches(items, pixels, size, batch):
             keys: list[bytes] = []
             ready: list[Array] = []
             failures: list[Failure] = []
@@ -86,7 +85,7 @@ def batches(items: Iterable[Item], pixels: Pixels, size: int, batch: int) -> Ite
     these bounds gets the same features, to the bit, as whoever takes them all.
     """
     frame_bytes = _frame_bytes(pixels, size)
-    for frames, alike in groupby(sorted(items, key=lambda item: len(item.frames)), key=lambda item: len(item.frames)):
+    for frames, alike in groupby(items, key=lambda item: len(item.frames)):
         fitting = max(1, min(batch, BATCH_BYTES // (frames * frame_bytes)))
         while part := list(islice(alike, fitting)):
             yield part
@@ -100,7 +99,7 @@ Outcome = Array | str
 
 
 def _outcomes(
-    items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, ahead: int, frame_bytes: int
+    items: Iterable[Item], pixels: Pixels, size: int, *, workers: int, ahead: int, frame_bytes: int
 ) -> Generator[tuple[Item, Outcome], None, None]:
     """Each item with its pixels `[T, 3, S, S]`, or with the reason why there are none.
 
@@ -133,7 +132,7 @@ def _frames(task: Sequence[Item]) -> int:
     return sum(len(item.frames) for item in task)
 
 
-def _tasks(items: Sequence[Item]) -> Iterator[list[Item]]:
+def _tasks(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Items that are decoded together: pictures a few at a time, and frames of one video in one pass through it."""
     task: list[Item] = []
     for item in items:

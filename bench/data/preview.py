@@ -9,7 +9,7 @@ from PIL import Image
 from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
 from bench.data.decode import picture, video_frames, video_length
-from bench.data.samples import Blob, Frames, Media, Still
+from bench.data.samples import Frames, Media, Still
 from bench.errors import DataError
 
 
@@ -31,8 +31,8 @@ def preview(media: Media) -> Image.Image:
     if isinstance(media, Still):
         return picture(media.blob)
     if isinstance(media, Frames):
-        if not media.files:
-            raise DataError("the clip has no frame on disk")
-        return picture(Blob(media.files[len(media.files) // 2]))
+        if not media.names:
+            raise DataError(f"{media.folder} has no frame on disk")
+        return picture(media.blobs[len(media.names) // 2])
     (frame,) = video_frames(media.path, [video_length(media.path) // 2])
     return Image.fromarray(frame)

@@ -2,6 +2,8 @@
 
 A reader turns an on-disk layout into `Sample`s without opening a picture. The frame sampler turns a sample's
 `Media` into `FrameRef`s, and only the decoder opens them.
+
+Files are held as text: a dataset has hundreds of thousands, and a `Path` takes four times the memory of its text.
 """
 
 from __future__ import annotations
@@ -16,16 +18,26 @@ class Blob:
     """Some bytes on disk: a whole file, or a slice of one (a member of a tar, a field of a CSV).
 
     Attributes:
-        path: the file.
+        file: where they are.
         offset: first byte.
         length: number of bytes; None is the rest of the file.
         codec: `image` is anything Pillow opens; `gray48` is FER2013's text of 48x48 grey values in decimal.
     """
 
-    path: Path
+    file: str
     offset: int = 0
     length: int | None = None
     codec: Literal["image", "gray48"] = "image"
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.file)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a file of its own that is a picture or a video, and no slice of one."""
+        return self.offset == 0 and self.length is None and self.codec == "image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,25 +49,37 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Frames:
-    """A clip as a list of picture files, in time order.
+    """A clip as a folder of picture files.
 
     Attributes:
-        files: the pictures on disk.
+        folder: where they lie.
+        names: of the files, in time order.
         count: the number of frames the sampler is told; an authors' list may state another number than lies on
             disk, and then the list rules (an index past the last file is an error, never a clamp).
         fps: frames per second where the layout states it.
     """
 
-    files: tuple[Path, ...]
+    folder: str
+    names: tuple[str, ...]
     count: int
     fps: float | None = None
+
+    @property
+    def blobs(self) -> tuple[Blob, ...]:
+        """The pictures, in time order."""
+        return tuple(Blob(f"{self.folder}/{name}") for name in self.names)
 
 
 @dataclass(frozen=True, slots=True)
 class Video:
     """A clip as a video file; its number of frames is known only once it is opened."""
 
-    path: Path
+    file: str
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return Path(self.file)
 
 
 Media = Still | Frames | Video

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from bench.errors import DataError
 class VideoLengths(Protocol):
     """Knows how many frames a video file has, or finds out; `bench.data.digest.DigestCache` remembers it."""
 
-    def video_length(self, path: Path) -> int:
+    def video_length(self, file: str) -> int:
         """The number of frames; raises `DataError` where the file is no readable video."""
         ...
 
@@ -61,16 +60,15 @@ def frames_of(media: Media, rule: FrameSampling, lengths: VideoLengths) -> tuple
         return (FrameRef(media.blob),)
     if isinstance(media, Frames):
         wanted = indices(media.count, rule)
-        if max(wanted) >= len(media.files):
-            clip = media.files[0].parent if media.files else "the clip"
+        if max(wanted) >= len(media.names):
             raise DataError(
-                f"{clip}: frame {max(wanted)} is wanted (of {media.count} that the list states), but only"
-                f" {len(media.files)} pictures lie there",
+                f"{media.folder}: frame {max(wanted)} is wanted (of {media.count} that the list states), but only"
+                f" {len(media.names)} pictures lie there",
                 "extract the frames again, or use a list that was made for these frames",
             )
-        return tuple(FrameRef(Blob(media.files[i])) for i in wanted)
-    blob = Blob(media.path)
-    return tuple(FrameRef(blob, i) for i in indices(lengths.video_length(media.path), rule))
+        return tuple(FrameRef(Blob(f"{media.folder}/{media.names[i]}")) for i in wanted)
+    blob = Blob(media.file)
+    return tuple(FrameRef(blob, i) for i in indices(lengths.video_length(media.file), rule))
 
 
 def _segments(n: int, rule: FrameSampling) -> tuple[int, ...]:

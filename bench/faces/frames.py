@@ -24,10 +24,10 @@ def each_frame(media: Media) -> Iterator[Pictures]:
     if isinstance(media, Still):
         yield np.asarray(upright(media.blob))
     elif isinstance(media, Frames):
-        if not media.files:
-            raise DataError("a folder of frames holds no picture", "extract the frames again")
-        for file in media.files:
-            yield np.asarray(upright(Blob(file)))
+        if not media.names:
+            raise DataError(f"{media.folder} holds no picture", "extract the frames again")
+        for blob in media.blobs:
+            yield np.asarray(upright(blob))
     else:
         yield from _of_video(media.path)
 
@@ -53,16 +53,11 @@ def upright(blob: Blob) -> Image.Image:
     return opened(blob, _upright_rgb)
 
 
-def files_of(media: Media) -> tuple[Path, ...]:
-    """The files that a sample is made of."""
-    if isinstance(media, Still):
-        return (media.blob.path,)
-    return media.files if isinstance(media, Frames) else (media.path,)
-
-
 def blobs_of(media: Media) -> tuple[Blob, ...]:
     """The bytes that a sample is made of."""
-    return (media.blob,) if isinstance(media, Still) else tuple(Blob(file) for file in files_of(media))
+    if isinstance(media, Still):
+        return (media.blob,)
+    return media.blobs if isinstance(media, Frames) else (Blob(media.file),)
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bench.data import video_pool
-from bench.data.samples import Blob, Frames, Media, Sample, Split, Still
+from bench.data.samples import Frames, Media, Sample, Split, Still
 from bench.errors import DataError
 from bench.faces.base import Face, faces_of
 from bench.faces.frames import upright
@@ -94,9 +94,9 @@ def some_frames(media: Media, count: int) -> list[Image.Image]:
     if isinstance(media, Still):
         return [upright(media.blob)]
     if isinstance(media, Frames):
-        if not media.files:
-            raise DataError("a folder of frames holds no picture")
-        return [upright(Blob(media.files[index])) for index in _spread(len(media.files), count)]
+        if not media.names:
+            raise DataError(f"{media.folder} holds no picture")
+        return [upright(media.blobs[index]) for index in _spread(len(media.names), count)]
     wanted = _spread(video_pool.length(media.path), count)
     frames = dict(video_pool.decode(media.path, wanted))
     return [Image.fromarray(frames[index]) for index in wanted]
@@ -120,7 +120,7 @@ def share_of(face: Face, picture: Image.Image) -> float:
 def length_note(splits: Iterable[Split]) -> str:
     """Which clips have another number of frames on disk than the list that names them states; empty where none has."""
     clips = {
-        (s.id, s.media.count, len(s.media.files))
+        (s.id, s.media.count, len(s.media.names))
         for split in splits
         for s in split.samples
         if isinstance(s.media, Frames)

@@ -126,15 +126,15 @@ def _fill(
 
 def frame_counts(units: Sequence[Unit], means: Means) -> dict[str, int]:
     """How many frames each sample has, by its path; 0 for a video that cannot be read."""
-    videos = list(dict.fromkeys(unit.media.path for unit in units if isinstance(unit.media, Video)))
+    videos = list(dict.fromkeys(unit.media.file for unit in units if isinstance(unit.media, Video)))
     lengths = dict(zip(videos, video_lengths(videos, means.cache, means.workers), strict=True))
     counts = {}
     for unit in units:
         if isinstance(unit.media, Video):
-            length = lengths[unit.media.path]
+            length = lengths[unit.media.file]
             counts[unit.path] = 0 if isinstance(length, DataError) else length
         else:
-            counts[unit.path] = len(unit.media.files) if isinstance(unit.media, Frames) else 1
+            counts[unit.path] = len(unit.media.names) if isinstance(unit.media, Frames) else 1
     return counts
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.cluster.room import Room, room
@@ -12,7 +12,8 @@ from bench.data.loader import Item, batches
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.errors import BenchError
-from bench.shards import Shard, Share
+from bench.keys import keys_of
+from bench.shards import Asks, Shard, Share
 from bench.tower import Machine
 
 
@@ -42,12 +43,13 @@ def test_what_cannot_be_shared_out_is_refused(device: str, gpus: float, said: st
 
 @pytest.mark.parametrize("each", [1, 2, 5, 100])
 def test_shards_are_cut_between_batches(each: int) -> None:
-    items = [Item(bytes([number]), (FrameRef(Blob(Path(f"{number}.jpg"))),) * (1 + number % 3)) for number in range(40)]
+    items = [Item(bytes([number]), (FrameRef(Blob(f"{number}.jpg")),) * (1 + number // 15)) for number in range(40)]
     some: Any = object()
-    share = Share(some, Pixels(), {item.key: ("",) for item in items[::2]})
+    asked = Asks(keys_of(item.key for item in items[::2]), [("",)], np.zeros(20, np.int64))
+    share = Share(some, Pixels(), asked)
     whole = Shard(items, Pixels(), 16, [share])
     parts = list(whole.parts(Machine(batch=4), each))
     cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
     assert cut == list(batches(items, Pixels(), 16, 4))
-    asks = [key for shard in parts for key in shard.shares[0].asks]
-    assert sorted(asks) == sorted(share.asks)
+    asks = [key for shard in parts for key in shard.shares[0].asks.keys.tolist()]
+    assert sorted(asks) == asked.keys.tolist()

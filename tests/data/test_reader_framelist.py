@@ -4,6 +4,7 @@ import pytest
 
 from bench.data.protocol import FrameSampling
 from bench.data.readers.framelist import read
+from bench.data.samples import Blob
 from bench.data.sampling import frames_of
 from bench.errors import DataError
 
@@ -25,7 +26,9 @@ def test_absolute_paths_of_another_machine_are_found_below_the_root_and_the_last
     root = touch(*frames("Faces/Action/Happy/0015", 3), *frames("Faces/Action/Sad/0015", 2))
     samples = read(root, CLASSES, "1", file="list.txt", id_parts=3)
     assert [(s.id, s.label) for s in samples] == [("Action/Happy/0015", 0), ("Action/Sad/0015", 1)]
-    assert samples[1].media.files == tuple(root / name for name in frames("Faces/Action/Sad/0015", 2))
+    assert [blob.path for blob in samples[1].media.blobs] == [
+        root / name for name in frames("Faces/Action/Sad/0015", 2)
+    ]
 
 
 def test_the_same_list_gives_the_same_ids_from_a_root_that_lies_deeper(write, touch):
@@ -58,7 +61,7 @@ def test_how_much_of_the_paths_is_dropped_is_decided_once_so_that_a_missing_clip
 def test_of_two_places_that_hold_every_clip_the_one_with_more_of_the_path_is_taken(write, touch):
     write("list.txt", f"{PREFIX}/a/1 1 0\n")
     root = touch(*frames("1", 1), *frames("a/1", 1))
-    assert read(root, CLASSES, "1", file="list.txt", id_parts=1)[0].media.files == (root / "a/1/00000.jpg",)
+    assert read(root, CLASSES, "1", file="list.txt", id_parts=1)[0].media.blobs == (Blob(str(root / "a/1/00000.jpg")),)
 
 
 def test_of_two_places_that_hold_as_many_clips_the_one_with_more_of_the_path_is_taken(write, touch):

@@ -46,7 +46,7 @@ def fill(root: Path, tree: dict[str, set[str]], ending: str = ".jpg") -> set[tup
 
 def paths(media: Still | Frames | Video) -> tuple[Path, ...]:
     if isinstance(media, Frames):
-        return media.files
+        return tuple(blob.path for blob in media.blobs)
     return (media.blob.path if isinstance(media, Still) else media.path,)
 
 
@@ -93,7 +93,7 @@ def test_a_frame_list_of_another_machine_finds_every_clip(
         (root / "list.txt").write_text("\n".join(lines), encoding="utf-8")
         samples = framelist.read(root, CLASSES, "1", file="list.txt", id_parts=2)
         assert [sample.id for sample in samples] == ["/".join(row) for row in rows]
-        assert all(isinstance(s.media, Frames) and len(s.media.files) == s.media.count == frames for s in samples)
+        assert all(isinstance(s.media, Frames) and len(s.media.names) == s.media.count == frames for s in samples)
 
 
 @given(st.text() | st.lists(st.sampled_from(["..", ".", "", "a", "b c", "C:", "\\", "/"])).map("/".join))

@@ -20,7 +20,7 @@ def test_a_label_list_gives_pictures_in_its_own_order_with_the_classes_of_its_co
         codes={"1": "sadness", "2": "happiness"},
     )  # fmt: skip
     assert [(s.id, s.label) for s in samples] == [("test_2", 1), ("test_1", 0)]
-    assert samples[0].media == Still(Blob(root / "aligned/test_2_aligned.jpg"))
+    assert samples[0].media == Still(Blob(str(root / "aligned/test_2_aligned.jpg")))
 
 
 def test_what_lies_at_the_path_decides_whether_it_is_a_video_or_a_folder_of_frames(write, touch):
@@ -30,13 +30,12 @@ def test_what_lies_at_the_path_decides_whether_it_is_a_video_or_a_folder_of_fram
         root, CLASSES, "2", file="set_{fold}.csv", separator=",", header=True, name="video_name", label="label",
         path="part_*/{number}.mp4", id="{name:0>5}", codes={"1": "fear"}, skip=["2"],
     )  # fmt: skip
-    assert [(s.id, s.label, s.media) for s in samples] == [("00007", 2, Video(root / "part_1/7.mp4"))]
+    assert [(s.id, s.label, s.media) for s in samples] == [("00007", 2, Video(str(root / "part_1/7.mp4")))]
     samples = read(
         root, CLASSES, "2", file="set_{fold}.csv", separator=",", header=True, name="video_name", label="label",
         path="part_*/{name}", codes={"2": "fear"}, skip=["1"],
     )  # fmt: skip
-    folder = root / "part_2/12"
-    assert samples[0].media == Frames((folder / "0001.png", folder / "0002.jpg"), 2)
+    assert samples[0].media == Frames(str(root / "part_2/12"), ("0001.png", "0002.jpg"), 2)
 
 
 def test_a_tab_separated_list_in_gbk_with_lone_quotation_marks_is_read(write, touch):
@@ -87,7 +86,7 @@ def test_a_symbolic_link_out_of_the_root_is_refused_and_one_inside_is_followed(w
     touch("set/real/a.jpg", "secret.jpg")
     root = tmp_path / "set"
     (root / "b.jpg").symlink_to(root / "real/a.jpg")
-    assert read(root, CLASSES, "1", file="l.txt", path="{name}")[0].media == Still(Blob(root / "b.jpg"))
+    assert read(root, CLASSES, "1", file="l.txt", path="{name}")[0].media == Still(Blob(str(root / "b.jpg")))
     (root / "b.jpg").unlink()
     (root / "b.jpg").symlink_to(tmp_path / "secret.jpg")
     with pytest.raises(DataError, match=r"b.jpg is a symbolic link to .*secret.jpg, which leaves the dataset root"):

@@ -108,13 +108,13 @@ def test_a_clip_without_frames_has_none_to_be_seen():
 
 
 def test_a_still_is_one_picture_under_any_rule():
-    blob = Blob(Path("a.jpg"))
+    blob = Blob("a.jpg")
     assert frames_of(Still(blob), FrameSampling(), Length(0)) == (FrameRef(blob),)
 
 
 def test_a_video_is_asked_for_its_length_and_a_folder_of_frames_is_not():
-    video = frames_of(Video(Path("a.avi")), FrameSampling(count=2), Length(8))
-    assert video == (FrameRef(Blob(Path("a.avi")), 2), FrameRef(Blob(Path("a.avi")), 6))
-    files = tuple(Path(f"{i}.jpg") for i in range(8))
-    clip = frames_of(Frames(files, 8), FrameSampling(count=2), Length(-1))
-    assert clip == (FrameRef(Blob(Path("2.jpg"))), FrameRef(Blob(Path("6.jpg"))))
+    video = frames_of(Video("a.avi"), FrameSampling(count=2), Length(8))
+    assert video == (FrameRef(Blob("a.avi"), 2), FrameRef(Blob("a.avi"), 6))
+    names = tuple(f"{i}.jpg" for i in range(8))
+    clip = frames_of(Frames("clip", names, 8), FrameSampling(count=2), Length(-1))
+    assert clip == (FrameRef(Blob("clip/2.jpg")), FrameRef(Blob("clip/6.jpg")))

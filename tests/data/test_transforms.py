@@ -32,7 +32,7 @@ def photo(request, tmp_path) -> Image.Image:
     )
     fine = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
     Image.blend(coarse, fine, 0.2).save(tmp_path / "photo.jpg", quality=92)
-    return picture(Blob(tmp_path / "photo.jpg"))
+    return picture(Blob(str(tmp_path / "photo.jpg")))
 
 
 def test_the_papers_pixels_are_those_of_its_authors_transform(photo):

@@ -120,7 +120,7 @@ def test_what_a_decoder_does_to_its_process_is_an_error_that_names_the_file(
 
 def test_a_crash_costs_one_item_of_a_stream(pool: video_pool._Pool, film: MakeFilm) -> None:
     paths = [film(name, "mpeg4") for name in ("a.avi", "crash-frame.avi", "c.avi", "hang-open.avi", "e.avi")]
-    items = [Item(bytes([n]), tuple(FrameRef(Blob(path), i) for i in (1, 5))) for n, path in enumerate(paths)]
+    items = [Item(bytes([n]), tuple(FrameRef(Blob(str(path)), i) for i in (1, 5))) for n, path in enumerate(paths)]
     batches = list(stream(items, Pixels(), 16, workers=2, batch=8))
     assert [key[0] for batch in batches for key in batch.keys] == [0, 2, 4]
     assert [failure.key[0] for batch in batches for failure in batch.failures] == [1, 3]

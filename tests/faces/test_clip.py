@@ -22,7 +22,7 @@ COURSE = Course(count=24, start=(120, 112, 70), stop=(160, 121, 82), blank=(BLAN
 
 @pytest.fixture(scope="module", params=[".mp4", ".avi"])
 def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Video:
-    return Video(film(tmp_path_factory.mktemp("film") / f"clip{request.param}", pictures(COURSE)))
+    return Video(str(film(tmp_path_factory.mktemp("film") / f"clip{request.param}", pictures(COURSE))))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_blank_frame_is_cut_by_its_neighbours_box_and_counted(found: Surveyed)
 
 
 def test_a_blank_frame_can_be_whole_or_an_error(centerface: Any, tmp_path: Path) -> None:
-    clip = Video(film(tmp_path / "short.mp4", pictures(Course(count=5, stop=(118, 120, 62), blank=(3,)))))
+    clip = Video(str(film(tmp_path / "short.mp4", pictures(Course(count=5, stop=(118, 120, 62), blank=(3,))))))
     found = survey(clip, centerface, CropRules(on_missing="whole"))
     assert [number for number, face in enumerate(found.cuts) if face is None] == [3]
     sizes = [crop.size for crop in found.crops(CropRules())]
@@ -64,7 +64,7 @@ def test_a_blank_frame_can_be_whole_or_an_error(centerface: Any, tmp_path: Path)
 def test_of_two_people_the_larger_one_is_followed(centerface: Any, tmp_path: Path) -> None:
     near = Course(count=8, start=(90, 120, 90), stop=(100, 120, 90))
     far = Course(count=8, start=(240, 120, 50), stop=(245, 120, 50), mirrored=True)
-    found = survey(Video(film(tmp_path / "two.mp4", pictures(far, near))), centerface, CropRules())
+    found = survey(Video(str(film(tmp_path / "two.mp4", pictures(far, near)))), centerface, CropRules())
     assert [row.use for row in found.rows].count("other") == 8
     for number, face in enumerate(found.cuts):
         assert face is not None and intersection_over_union(face.box, near.head(number).box) >= 0.5
@@ -73,7 +73,7 @@ def test_of_two_people_the_larger_one_is_followed(centerface: Any, tmp_path: Pat
 def test_frames_that_are_not_kept_in_memory_give_the_same_crops(
     centerface: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = Video(film(tmp_path / "short.avi", pictures(Course(count=4))))
+    clip = Video(str(film(tmp_path / "short.avi", pictures(Course(count=4)))))
     kept = [crop.tobytes() for crop in survey(clip, centerface, CropRules()).crops(CropRules())]
     monkeypatch.setattr("bench.faces.clip.HELD_BYTES", 2 * 320 * 240 * 3)
     found = survey(clip, centerface, CropRules())
@@ -87,13 +87,15 @@ def test_a_folder_of_frames_of_several_sizes_goes_through(centerface: Any, tmp_p
     files = [tmp_path / f"{number}.png" for number in range(4)]
     for file, frame in zip(files, frames, strict=True):
         frame.save(file)
-    found = survey(Frames(tuple(files), 99), centerface, CropRules(smooth=0, size=64))
+    found = survey(
+        Frames(str(tmp_path), tuple(file.name for file in files), 99), centerface, CropRules(smooth=0, size=64)
+    )
     assert [row.use for row in found.rows] == ["crop"] * 4
     assert found.cuts[1] is not None and found.cuts[2] is not None
     assert found.cuts[2].area == pytest.approx(4 * found.cuts[1].area, rel=0.15)
     assert len(list(found.crops(CropRules(size=64)))) == 4
     with pytest.raises(DataError, match="holds no picture"):
-        survey(Frames((), 0), centerface, CropRules())
+        survey(Frames(str(tmp_path), (), 0), centerface, CropRules())
 
 
 def test_pictures_are_turned_as_exif_says_and_every_kind_of_pixel_is_read(centerface: Any, tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_pictures_are_turned_as_exif_says_and_every_kind_of_pixel_is_read(center
     rules = CropRules()
     boxes, crops = {}, {}
     for file in sorted(tmp_path.iterdir()):
-        found = survey(Still(Blob(file)), centerface, rules)
+        found = survey(Still(Blob(str(file))), centerface, rules)
         assert not found.without_face, file
         (face,), (crop,) = found.cuts, found.crops(rules)
         assert face is not None

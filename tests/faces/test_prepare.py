@@ -75,7 +75,7 @@ def test_clips_become_frame_folders_and_a_list_that_the_datasets_card_reads(benc
         ("Angry/0021", "anger"),
     ]
     counts = [
-        (len(sample.media.files), sample.media.count) for sample in split.samples if isinstance(sample.media, Frames)
+        (len(sample.media.names), sample.media.count) for sample in split.samples if isinstance(sample.media, Frames)
     ]
     assert counts == [(8, 8), (8, 8), (6, 6), (6, 6), (7, 7), (7, 7), (3, 3)]
     with Image.open(target / "faces" / "Happy" / "0000" / "00001.jpg") as crop:

@@ -102,12 +102,12 @@ def test_crops_of_any_size_and_usual_margin_raise_no_word(centerface: Any, tmp_p
         for margin in (0.0, 0.3, 0.6):
             file = tmp_path / f"{size} {margin}.png"
             cut(np.asarray(photograph()), square(Face(FACE, 1), margin), size).save(file)
-            samples.append(Sample(file.stem, 0, Still(Blob(file))))
+            samples.append(Sample(file.stem, 0, Still(Blob(str(file)))))
     seen = look(samples, centerface)
     assert seen.pictures == 9 and len(seen.shares) == 9 and min(seen.shares) > 0.2
     assert seen.notes("x") == []
     picture(320, 240, Pasted(70, (160, 120))).save(tmp_path / "scene.png")
-    assert "whole scenes" in look([Sample("s", 0, Still(Blob(tmp_path / "scene.png")))], centerface).notes("x")[0]
+    assert "whole scenes" in look([Sample("s", 0, Still(Blob(str(tmp_path / "scene.png"))))], centerface).notes("x")[0]
 
 
 def test_pictures_without_faces_and_unreadable_ones_are_said() -> None:
@@ -117,7 +117,7 @@ def test_pictures_without_faces_and_unreadable_ones_are_said() -> None:
 
 
 def test_lengths_that_agree_raise_no_word() -> None:
-    clip = Sample("a", 0, Frames((Path("1.jpg"), Path("2.jpg")), 2))
+    clip = Sample("a", 0, Frames("clip", ("1.jpg", "2.jpg"), 2))
     assert length_note([Split("x", "1", "list", (clip,))]) == ""
 
 

@@ -252,7 +252,9 @@ def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(w
     facts = {"kind": "figure", "name": "x", "draws": "confusions", "methods": ("clip:backbone=B32",)}
     card = FigureCard.model_validate({**facts, "datasets": ("tiny-faces",)})
     made = from_record(card, subject_of(card, bench), open_record(world.records()[-1]), bench)
-    assert made.get_suptitle() == "at most 9 samples a fold of Tiny Faces"
+    limited, weights = made.get_suptitle().splitlines()
+    assert limited == "at most 9 samples a fold of Tiny Faces"
+    assert weights.startswith("ViT-B-32.pt is not the published file")
 
 
 def test_every_fold_of_the_papers_dynamic_sets_has_its_matrices(bench: Any, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ SAID = {
 
 
 def sample(label: int, caption: str | None) -> Sample:
-    return Sample("x", label, Video(Path()), caption)
+    return Sample("x", label, Video("."), caption)
 
 
 def test_a_caption_fits_every_class_that_it_was_written_of() -> None:

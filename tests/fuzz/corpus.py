@@ -187,7 +187,7 @@ def _prepare_picture(path: Path) -> object:
     from bench.data.samples import Blob
     from bench.data.transforms import prepare
 
-    pixels = prepare(picture(Blob(path)), Pixels(resize="shortest"), 32)
+    pixels = prepare(picture(Blob(str(path))), Pixels(resize="shortest"), 32)
     assert pixels.shape == (3, 32, 32)
     return pixels
 

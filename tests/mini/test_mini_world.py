@@ -68,8 +68,8 @@ def test_every_picture_and_clip_can_be_decoded(world: MiniWorld, cards: Catalog)
             if isinstance(sample.media, Still):
                 assert min(picture(sample.media.blob).size) >= 48
             elif isinstance(sample.media, Frames):
-                assert sample.media.count == len(sample.media.files)
-                with Image.open(sample.media.files[-1]) as frame:
+                assert sample.media.count == len(sample.media.names)
+                with Image.open(sample.media.blobs[-1].path) as frame:
                     frame.load()
             else:
                 assert isinstance(sample.media, Video)

@@ -83,7 +83,7 @@ def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path,
 
     catalog = load([films / "cards"])
     detector = load_detector(catalog.detector(), settings(), "cpu")
-    clips = [np.stack(list(each_frame(Video(path)))) for path in sorted((films / "data").rglob("*.mp4"))]
+    clips = [np.stack(list(each_frame(Video(str(path))))) for path in sorted((films / "data").rglob("*.mp4"))]
     batches = [clip[start : start + BATCH] for clip in clips for start in range(0, FRAMES, BATCH)]
     workers = cores()
 

@@ -92,7 +92,10 @@ def device_name() -> str:
 
 
 def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, benchmark: Any) -> None:
-    """CLIP and Exp-CLIP under five prompt sets: ten passes in the published script's way, one in ours."""
+    """CLIP and Exp-CLIP under five prompt sets: ten passes in the published script's way, one in ours.
+
+    The script encodes the texts once a pass and all pictures after them.
+    """
     bench = course.workbench(tmp_path / "store")
     variant = resolve(bench.catalog.method("clip"), {"backbone": "B32"})
     network = bench.network(variant)
@@ -112,14 +115,24 @@ def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, be
             with torch.inference_mode():
                 model.encode_images(batch)
 
+    texts = [
+        [text for row in cell.source.texts(cell.dataset.classes) for text in row]
+        for cell in cells(bench, PROMPT_SETS, "B32")
+    ]
+
+    def every_text() -> None:
+        for each in texts:
+            with torch.inference_mode():
+                model.encode_texts(each)
+
     def ours() -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
         fresh = course.workbench(tmp_path / "store")
         plan = fresh.plan(cells(fresh, PROMPT_SETS, "B32"))
         fill(plan, fresh.store, Machine(batch=BATCH, show=False), {network.key: model})
 
-    # The loop's passes are all alike, so one of them is measured and counted ten times.
-    ratios = [10 * timed(one_pass) / timed(ours) for _ in range(ROUNDS)]
+    # The loop's passes over the pictures are all alike, so one of them is measured and counted ten times.
+    ratios = [(10 * timed(one_pass) + timed(every_text)) / timed(ours) for _ in range(ROUNDS)]
     benchmark.extra_info["times_the_loop"] = round(median(ratios), 2)
     benchmark.pedantic(ours, rounds=1)
     print(f"\n{median(ratios):.1f} times the loop over prompt sets (rounds: {', '.join(f'{r:.1f}' for r in ratios)})")

@@ -24,12 +24,12 @@ ROWS = 20_000
 
 
 def test_decode(course: Any, benchmark: Any) -> None:
-    blobs = [Blob(path) for path in course.pictures[:32]]
+    blobs = [Blob(str(path)) for path in course.pictures[:32]]
     benchmark(lambda: [picture(blob) for blob in blobs])
 
 
 def test_transform(course: Any, benchmark: Any) -> None:
-    images = [picture(Blob(path)).resize((400, 400)) for path in course.pictures[:32]]
+    images = [picture(Blob(str(path))).resize((400, 400)) for path in course.pictures[:32]]
     benchmark(lambda: [prepare(image, PAPER, 224) for image in images])
 
 

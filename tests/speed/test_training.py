@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.store import DIGEST_BYTES, Recipe, Store
+from bench.keys import BYTES
+from bench.store import Recipe, Store
 from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ShelfRows
 from bench.transfer.train import Job, train
 
 COUNT = int(os.environ.get("BENCH_SPEED_FACES", "48640"))
 WIDTH, HEIGHT = 768, 4096
-DIGESTS = [number.to_bytes(DIGEST_BYTES, "big") for number in range(1, COUNT + 1)]
+DIGESTS = [number.to_bytes(BYTES, "big") for number in range(1, COUNT + 1)]
 GIB = 2**30
 
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from bench.errors import BenchError, DataError
-from bench.store import DIGEST_BYTES, Recipe, Shelf, Store
+from bench.keys import BYTES
+from bench.store import Recipe, Shelf, Store
 from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ArrayRows, Positions, Rows, ShelfRows, npy
 from bench.transfer.train import Job, Trained, order, train
@@ -193,7 +194,7 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
 
 
 def shelf_of(store: Path, rows: Any) -> tuple[Shelf, list[bytes]]:
-    digests = [number.to_bytes(DIGEST_BYTES, "big") for number in range(1, len(rows) + 1)]
+    digests = [number.to_bytes(BYTES, "big") for number in range(1, len(rows) + 1)]
     recipe = Recipe("targets", {"test": 1})
     with Store(store).writing(recipe) as writer:
         for start in range(0, len(rows), 64):
@@ -257,7 +258,7 @@ def test_bad_input_is_an_error_that_names_it(what: str) -> None:
 def test_a_shelf_that_lacks_rows_says_how_many(tmp_path: Path) -> None:
     shelf, digests = shelf_of(tmp_path, world()[1])
     with pytest.raises(DataError, match="faces: 1 of 201 rows are not in the store"):
-        ShelfRows("faces", shelf, [*digests, b"\xff" * DIGEST_BYTES])
+        ShelfRows("faces", shelf, [*digests, b"\xff" * BYTES])
 
 
 def test_a_training_leaves_torchs_generator_alone() -> None:

@@ -56,7 +56,9 @@ def read(
             continue
         if not isinstance(media, Frames):
             raise DataError(f"{clip.where}: {'/'.join(clip.parts[drop:])} is a file, expected a folder of frames")
-        samples.append(Sample("/".join(clip.parts[-id_parts:]), clip.label, Frames(media.files, clip.count)))
+        samples.append(
+            Sample("/".join(clip.parts[-id_parts:]), clip.label, Frames(media.folder, media.names, clip.count))
+        )
     shelf.require()
     return unique(samples, listed)
 

@@ -89,7 +89,7 @@ def pictures(file: Path) -> Iterator[Picture]:
                     field = cells[where]
                     trimmed = field.strip(b' "')
                     start += field.find(trimmed)
-                    yield Picture(row, Blob(file, start, len(trimmed), "gray48"))
+                    yield Picture(row, Blob(str(file), start, len(trimmed), "gray48"))
                 offset += len(line)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None

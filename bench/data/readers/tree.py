@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path, PurePosixPath
@@ -60,6 +61,7 @@ class Tree:
         self.root = root
         self._real = os.path.realpath(root)
         self._seen: dict[str, dict[str, Kind] | None] = {}
+        self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def listing(self, folder: str) -> dict[str, Kind] | None:
         """Names in a folder, hidden ones left out; None where there is no such folder.
@@ -91,16 +93,23 @@ class Tree:
         kind = self.kind(path)
         if kind is None:
             return None
-        full = self.root / path
+        full = os.path.join(self.root, path)  # noqa: PTH118  (see `suffix`)
         if kind is Kind.FOLDER:
-            names = sorted(name for name, what in (self.listing(path) or {}).items() if _is_frame(name, what))
-            return Frames(tuple([full / name for name in names]), len(names))
+            names = self._frames_in(path)
+            return Frames(full, names, len(names))
         ending = suffix(path)
         if ending in PICTURES:
             return Still(Blob(full))
         if ending in VIDEOS:
             return Video(full)
         raise DataError(f"{full} is neither a picture, nor a video, nor a folder of frames")
+
+    def _frames_in(self, folder: str) -> tuple[str, ...]:
+        """The names of a clip's frames. Its listing is not kept: there are thousands, and each is asked for once."""
+        found = self._seen[folder] if folder in self._seen else self._scan(folder)
+        # Clips number their frames alike, so that most names, and many whole lists of them, are one object.
+        names = tuple(sys.intern(name) for name, what in sorted((found or {}).items()) if _is_frame(name, what))
+        return self._names.setdefault(names, names)
 
     def expand(self, pattern: str) -> list[str]:
         """Paths below the root that match a glob, sorted; a pattern without wildcards is returned as it is."""
@@ -175,7 +184,7 @@ class Shelf:
         for path in paths:
             media = self._tree.media(path)
             if media is not None:
-                if isinstance(media, Frames) and not media.files:
+                if isinstance(media, Frames) and not media.names:
                     self._empty.append(path)
                 return media
         self._missing.append(paths[0] if paths else "")

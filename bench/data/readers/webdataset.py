@@ -92,7 +92,7 @@ def _groups(shard: Path) -> Iterator[tuple[str, _Group]]:
                 if member.offset_data + member.size > size:
                     raise DataError(f"{shard} ends inside its member {member.name}", "fetch the shard again")
                 if f".{ending.lower()}" in PICTURES:
-                    group.pictures.append(Blob(shard, member.offset_data, member.size))
+                    group.pictures.append(Blob(str(shard), member.offset_data, member.size))
                 elif ending == "cls":
                     content = tar.extractfile(member)
                     group.label = content.read().decode("ascii", "replace").strip() if content else None
