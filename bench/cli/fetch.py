@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--to", type=options.FOLDER, help="Folder for the weights; the first weights folder by default.")
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
-    """Download the weights of METHODS (clip, clip:backbone=B32, or a face detector), verified by hash where one is stated."""
+    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector), verified by hash where one is stated."""
     from bench.download import fetch_weight
     from bench.errors import BenchError, WeightsError
     from bench.settings import load
