@@ -45,15 +45,10 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
 
 def wanted(ref: str, catalog: Catalog) -> list[tuple[str, str, Weight | None]]:
     """The files of a method, of one variant of it, or of a face detector: whose, which, and what its card says of it."""
-    from bench.cards.variant import all_variants, parse
+    from bench.cards.variant import parse, weight_files
 
     name, axes = parse(ref)
     if name in catalog.detectors:
         return [(name, weight.file, weight) for weight in catalog.detectors[name].weights.values()]
     card = catalog.method(name)
-    files: dict[str, None] = {}
-    for variant in all_variants(card, axes):
-        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
-        if variant.card.head is not None and variant.card.head.file:
-            files[variant.card.head.file] = None
-    return [(name, file, card.weights.get(file)) for file in files]
+    return [(name, file, card.weights.get(file)) for file in weight_files(card, axes)]

@@ -345,7 +345,7 @@ def test_a_detector_that_fails_is_named_with_the_sample(bench: Any, afew: Path) 
 
 def test_doctor_says_which_detectors_run_here(bench: Any, tmp_path: Path) -> None:
     answer = bench("doctor", "--store", tmp_path / "store", "--json")
-    states = {state["file"]: state for state in json.loads(answer.out)["detectors"]}
+    states = {state["name"]: state for state in json.loads(answer.out)["detectors"]}
     assert states["centerface"]["state"] == "here" and states["retinaface"]["state"] == "here"
     assert set(states) == {"centerface", "retinaface", "yunet", "mtcnn"}
     if states["yunet"]["state"] == "missing":
