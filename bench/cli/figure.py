@@ -109,8 +109,6 @@ def _list(catalog: Catalog) -> None:
     from tabulate import tabulate
 
     rows = [
-        (name if paper.card.default else f"{paper.card.name}:{name}", card.caption)
-        for paper in catalog.papers.values()
-        for name, card in paper.figures.items()
+        (paper.ref(name), card.caption) for paper in catalog.papers.values() for name, card in paper.figures.items()
     ]
     click.echo(tabulate(rows, ("name", "what it shows"), disable_numparse=True))
