@@ -3,8 +3,8 @@
 The file is `bench.toml` in the working directory, or `fer-bench/config.toml` in the user's configuration folder:
 
     [data]
-    root = "/data"              # holds one folder a dataset, named as its card
-    raf-db = "/elsewhere/RAF"   # or one by one
+    root = "/data"              # holds one folder a dataset, named as in `bench list datasets`
+    NAME = "/elsewhere/faces"   # or one by one
     [weights]
     root = "/weights"
     [store]

@@ -54,6 +54,11 @@ class Recipe:
     step: str
     inputs: Mapping[str, Any]
 
+    def __post_init__(self) -> None:
+        """A step among the inputs would take the place of the recipe's own, and two artifacts could share a key."""
+        if "step" in self.inputs:
+            raise StoreError(f"recipe {self.step!r}: an input is called 'step'", "give that input another name")
+
     @property
     def key(self) -> str:
         """The shelf's name: 32 hexadecimal digits."""

@@ -8,30 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from class_folders import class_folders
 from PIL import Image
 
 CLASSES = ("happiness", "sadness", "anger")
-CARD = """
-kind = "dataset"
-name = "{name}"
-title = "{title}"
-media = "{media}"
-classes = ["happiness", "sadness", "anger"]
-
-[counts.evaluated.folds]
-1 = {counts}
-
-[obtain]
-page = "https://example.org/{name}"
-licence = "none"
-how = "Draw it"
-
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["{needs}"]
-options = {{ path = "" }}
-"""
 
 
 @dataclass(frozen=True)
@@ -79,9 +59,7 @@ def write_datasets(root: Path) -> None:
             _video(videos / label / f"{index:03d}.avi", rng)
     facts = {"tiny-faces": ("image", [4, 5, 6]), "tiny-clips": ("clip", [2, 2, 2]), "tiny-videos": ("clip", [2, 2, 2])}
     for name, (media, counts) in facts.items():
-        title = name.replace("-", " ").title()
-        text = CARD.format(name=name, title=title, media=media, counts=counts, needs="happiness")
-        (cards / f"{name}.toml").write_text(text)
+        (cards / f"{name}.toml").write_text(class_folders(name, media, CLASSES, counts))
 
 
 def _picture(path: Path, rng: np.random.Generator) -> None:

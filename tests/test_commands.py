@@ -31,6 +31,19 @@ def test_every_command_explains_itself(bench: Any) -> None:
     for name in COMMANDS:
         answer = bench(name, "--help")
         assert answer.code == 0 and "Usage" in answer.out
+        assert "\\b" not in answer.out  # the mark that keeps examples on lines of their own
+
+
+def test_no_dataset_is_named_outside_the_rooms_that_know_layouts() -> None:
+    from bench.cards.catalog import load
+
+    package = Path(load.__code__.co_filename).parents[1]
+    rooms = {package / room for room in ("data", "models", "mini")}
+    names = list(load().datasets)
+    for path in package.rglob("*.py"):
+        if not rooms & set(path.parents):
+            text = path.read_text(encoding="utf-8").lower()
+            assert not [name for name in names if name in text], path
 
 
 def test_a_misspelt_command_gets_the_near_one(bench: Any) -> None:

@@ -70,6 +70,11 @@ def test_another_step_has_another_key() -> None:
     assert Recipe("frames", INPUTS).key != Recipe("texts", INPUTS).key
 
 
+def test_an_input_cannot_take_the_steps_place() -> None:
+    with pytest.raises(StoreError, match="'frames': an input is called 'step'"):
+        Recipe("frames", {**INPUTS, "step": "texts"})
+
+
 @given(names=st.lists(st.text(), unique=True, min_size=1, max_size=40), repeats=st.integers(1, 3))
 def test_rows_come_back_as_they_were_written_in_the_order_asked(
     tmp_path_factory: pytest.TempPathFactory, names: list[str], repeats: int

@@ -61,7 +61,7 @@ def of_record(record: Record, catalog: Catalog) -> Exhibit:
     seeds: dict[tuple[str, str, str], int] = {}
     matrices = matrices_of(record)
     for ref in record.manifest["tables"]:
-        (grid,) = grids_of(record, catalog, [ref], ["std"])
+        (grid,) = grids_of(record, catalog, [ref], ["std"], matrices=matrices)
         tables[ref], rows = table_of(record, catalog, ref)
         values[ref] = _of_grid(ref, grid)
         for row, key in rows.items():

@@ -74,6 +74,10 @@ class Paper:
     claims: tuple[Claim, ...] = ()
     figures: dict[str, FigureCard] = field(default_factory=dict)
 
+    def ref(self, name: str) -> str:
+        """What the command line calls a table or figure: its name, after the paper's where that is not the default one."""
+        return name if self.card.default else f"{self.card.name}:{name}"
+
 
 @dataclass
 class Catalog:

@@ -82,6 +82,16 @@ def all_variants(card: MethodCard, chosen: Mapping[str, str]) -> list[Variant]:
     return [resolve(card, combination) for combination in combinations]
 
 
+def weight_files(card: MethodCard, chosen: Mapping[str, str]) -> list[str]:
+    """The files, heads included, that the variants of `all_variants` need, each once."""
+    files: dict[str, None] = {}
+    for variant in all_variants(card, chosen):
+        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
+        if variant.card.head is not None and variant.card.head.file:
+            files[variant.card.head.file] = None
+    return list(files)
+
+
 def check_axes(card: MethodCard) -> None:
     """Merge every value once, so that a misspelt fact is found when the card is read and not when it is used."""
     for axis, value in card.default.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,105 @@ if TYPE_CHECKING:
     from bench.cards.figure_schema import FigureCard
     from bench.cards.schema import PromptCard
 
-KINDS = ("methods", "datasets", "tables", "figures", "prompts", "protocols", "detectors")
 # Goes before a figure's name where a table may have the same.
 FIGURE = "figure-"
 
 
+def _methods(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {
+            "name": card.name,
+            "title": card.label,
+            "axes": "; ".join(f"{axis}={'|'.join(values)}" for axis, values in card.axes.items()),
+            "takes": ", ".join(card.media),
+            "protocol": card.protocol,
+            "prompts": card.prompts,
+            "from": catalog.origins["method", card.name],
+        }
+        for card in catalog.methods.values()
+    ]
+
+
+def _datasets(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {
+            "name": card.name,
+            "title": card.label,
+            "takes": card.media,
+            "classes": str(len(card.classes)),
+            "folds": str(len(card.folds)),
+            "samples": f"{sum(sum(row) for row in card.evaluated.folds.values()):,}",
+            "from": catalog.origins["dataset", card.name],
+        }
+        for card in catalog.datasets.values()
+    ]
+
+
+def _tables(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {"name": paper.ref(name), "title": table.label, "rows": str(len(table.rows))}
+        for paper in catalog.papers.values()
+        for name, table in paper.tables.items()
+    ]
+
+
+def _figures(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {
+            "name": paper.ref(name),
+            "title": figure.label,
+            "draws": figure.draws,
+            "methods": ", ".join(figure.methods),
+            "datasets": ", ".join(figure.datasets),
+        }
+        for paper in catalog.papers.values()
+        for name, figure in paper.figures.items()
+    ]
+
+
+def _prompts(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {
+            "name": card.name,
+            "texts a class": str(len(card.templates) or max(len(texts) for texts in card.texts.values())),
+            "combine": card.combine,
+            "first": (card.templates or next(iter(card.texts.values())))[0],
+        }
+        for card in catalog.prompts.values()
+    ]
+
+
+def _protocols(catalog: Catalog) -> list[dict[str, str]]:
+    rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
+    rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
+    return rows
+
+
+def _detectors(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {
+            "name": f"{card.name} (default)" if card.default else card.name,
+            "title": card.label,
+            "runs on": ", ".join(card.devices),
+            "source": card.source,
+        }
+        for card in catalog.detectors.values()
+    ]
+
+
+KINDS: dict[str, Callable[[Catalog], list[dict[str, str]]]] = {
+    "methods": _methods,
+    "datasets": _datasets,
+    "tables": _tables,
+    "figures": _figures,
+    "prompts": _prompts,
+    "protocols": _protocols,
+    "detectors": _detectors,
+}
+
+
 @click.command("list")
-@click.argument("kinds", nargs=-1, type=click.Choice(KINDS))
+@click.argument("kinds", nargs=-1, type=click.Choice(tuple(KINDS)))
 @options.as_json
 @options.cards
 def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]) -> int:
@@ -29,7 +122,7 @@ def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]
     from bench.cards.catalog import load
 
     catalog = load(cards)
-    listing = {kind: _rows(kind, catalog) for kind in kinds or KINDS}
+    listing = {kind: KINDS[kind](catalog) for kind in kinds or KINDS}
     if as_json:
         broken = [{"path": card.path, "reason": card.reason} for card in catalog.broken]
         click.echo(json.dumps({**listing, "broken": broken}, indent=1))
@@ -44,80 +137,6 @@ def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]
         for card in catalog.broken:
             click.echo(f"  {card.path}: {card.reason}")
     return 0
-
-
-def _rows(kind: str, catalog: Catalog) -> list[dict[str, str]]:
-    if kind == "methods":
-        return [
-            {
-                "name": card.name,
-                "title": card.label,
-                "axes": "; ".join(f"{axis}={'|'.join(values)}" for axis, values in card.axes.items()),
-                "takes": ", ".join(card.media),
-                "protocol": card.protocol,
-                "prompts": card.prompts,
-                "from": catalog.origins["method", card.name],
-            }
-            for card in catalog.methods.values()
-        ]
-    if kind == "datasets":
-        return [
-            {
-                "name": card.name,
-                "title": card.label,
-                "takes": card.media,
-                "classes": str(len(card.classes)),
-                "folds": str(len(card.folds)),
-                "samples": f"{sum(sum(row) for row in card.evaluated.folds.values()):,}",
-                "from": catalog.origins["dataset", card.name],
-            }
-            for card in catalog.datasets.values()
-        ]
-    if kind == "tables":
-        return [
-            {
-                "name": name if paper.card.default else f"{paper.card.name}:{name}",
-                "title": table.label,
-                "rows": str(len(table.rows)),
-            }
-            for paper in catalog.papers.values()
-            for name, table in paper.tables.items()
-        ]
-    if kind == "figures":
-        return [
-            {
-                "name": name if paper.card.default else f"{paper.card.name}:{name}",
-                "title": figure.label,
-                "draws": figure.draws,
-                "methods": ", ".join(figure.methods),
-                "datasets": ", ".join(figure.datasets),
-            }
-            for paper in catalog.papers.values()
-            for name, figure in paper.figures.items()
-        ]
-    if kind == "prompts":
-        return [
-            {
-                "name": card.name,
-                "texts a class": str(len(card.templates) or max(len(texts) for texts in card.texts.values())),
-                "combine": card.combine,
-                "first": (card.templates or next(iter(card.texts.values())))[0],
-            }
-            for card in catalog.prompts.values()
-        ]
-    if kind == "detectors":
-        return [
-            {
-                "name": f"{card.name} (default)" if card.default else card.name,
-                "title": card.label,
-                "runs on": ", ".join(card.devices),
-                "source": card.source,
-            }
-            for card in catalog.detectors.values()
-        ]
-    rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
-    rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
-    return rows
 
 
 @click.command()
@@ -146,7 +165,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     paper, _, table = name.partition(":")
     if paper in catalog.papers and table in catalog.papers[paper].tables:
         return _facts(catalog.table(name)[1])
-    figures = _figures(catalog)
+    figures = _figures_by_name(catalog)
     if name.lower() in figures:
         return _facts(figures[name.lower()])
     base, axes = parse(name)
@@ -168,7 +187,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     raise UnknownName("card", name, known)
 
 
-def _figures(catalog: Catalog) -> dict[str, FigureCard]:
+def _figures_by_name(catalog: Catalog) -> dict[str, FigureCard]:
     """Every figure by `figure-NAME`, with its paper in front, or without for the default one; in lower case."""
     found: dict[str, FigureCard] = {}
     for paper in catalog.papers.values():

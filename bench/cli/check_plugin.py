@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 @options.as_json
 @options.world
 def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: Any) -> int:
-    r"""Whether a method keeps the contract of bench.models.base, promise by promise.
+    """Whether a method keeps the contract of bench.models.base, promise by promise.
 
     \b
     bench check-plugin mine --cards my/
-    bench check-plugin clip:backbone=B32 --mini
+    bench check-plugin NAME:backbone=B32 --mini
 
     Exit code 1 when a check failed.
-    """
+    """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse, resolve
     from bench.conformance.subject import Finding
     from bench.conformance.suite import CHECKS, examine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,47 +42,57 @@ def doctor(
             from bench.errors import UnknownName
 
             raise UnknownName("dataset or method", name, known)
-    chosen = [name for name in bench.catalog.datasets if not names or name in names]
-    eyes = Eyes(bench, detector, look, contact_sheet)
-    datasets = [dataset_state(name, bench, eyes) for name in chosen]
-    weights = [
-        state for name in bench.catalog.methods if not names or name in names for state in weight_states(name, bench)
-    ]
-    detectors = [] if names else detector_states(bench)
-    broken = [{"card": card.path, "reason": card.reason} for card in bench.catalog.broken]
-    wrong = any(state["state"] == "wrong" for state in datasets) or bool(broken)
-    if as_json:
-        facts = {
-            "datasets": datasets,
-            "weights": weights,
-            "broken": broken,
-            "video": video_readers(),
-            "blind": eyes.blind,
-            "detectors": detectors,
-        }
-        click.echo(json.dumps({**facts, "store": str(bench.settings.store)}, indent=1))
-        return int(wrong)
+    found = state_of(bench, names, Eyes(bench, detector, look, contact_sheet))
+    click.echo(json.dumps(found, indent=1) if as_json else as_text(found))
+    return int(bool(found["broken"]) or any(state["state"] == "wrong" for state in found["datasets"]))
+
+
+def state_of(bench: Workbench, names: Sequence[str], eyes: Eyes) -> dict[str, Any]:
+    """All that is here, missing or wrong, for JSON.
+
+    Args:
+        bench: the world.
+        names: datasets and methods; all of them, and the face detectors, where there are none.
+        eyes: they look at the datasets' pictures.
+    """
+    catalog = bench.catalog
+    datasets = [dataset_state(name, bench, eyes) for name in catalog.datasets if not names or name in names]
+    methods = [name for name in catalog.methods if not names or name in names]
+    return {
+        "datasets": datasets,
+        "weights": [state for name in methods for state in weight_states(name, bench)],
+        "broken": [{"card": card.path, "reason": card.reason} for card in catalog.broken],
+        "video": video_readers(),
+        "blind": eyes.blind,
+        "detectors": [] if names else detector_states(bench),
+        "store": str(bench.settings.store),
+    }
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """The same for the terminal."""
     from tabulate import tabulate
 
-    click.echo(
-        tabulate([(s["name"], s["state"], s["samples"], s["layout"], s["where"]) for s in datasets], DATASET_HEADINGS)
-    )
-    click.echo("")
-    click.echo(tabulate([(s["method"], s["file"], s["state"], s["where"]) for s in weights], WEIGHT_HEADINGS))
-    if detectors:
-        click.echo("")
-        click.echo(tabulate([(s["file"], s["state"]) for s in detectors], ("face detector", "state")))
-    click.echo(f"\nvideo readers: {', '.join(video_readers()) or 'none'}\nstore: {bench.settings.store}")
-    if eyes.blind:
-        click.echo(f"\npictures were not looked at: {eyes.blind}")
-    for state in (*datasets, *weights, *detectors):
-        if state["note"]:
-            click.echo(f"\n{state.get('name') or state['file']}: {state['note']}")
-    return int(wrong)
+    parts = [
+        tabulate([[state[key] for key in keys] for state in found[kind]], headings)
+        for kind, keys, headings in COLUMNS
+        if found[kind] or kind != "detectors"
+    ]
+    parts.append(f"video readers: {', '.join(found['video']) or 'none'}\nstore: {found['store']}")
+    if found["blind"]:
+        parts.append(f"pictures were not looked at: {found['blind']}")
+    for kind, (key, *_), _ in COLUMNS:
+        key = "file" if kind == "weights" else key
+        parts += [f"{state[key]}: {state['note']}" for state in found[kind] if state["note"]]
+    return "\n\n".join(parts)
 
 
-DATASET_HEADINGS = ("dataset", "state", "samples", "layout", "where")
-WEIGHT_HEADINGS = ("method", "weights", "state", "where")
+# What is printed of each state: its kind, its facts, and what these are called.
+COLUMNS = (
+    ("datasets", ("name", "state", "samples", "layout", "where"), ("dataset", "state", "samples", "layout", "where")),
+    ("weights", ("method", "file", "state", "where"), ("method", "weights", "state", "where")),
+    ("detectors", ("name", "state"), ("face detector", "state")),
+)
 
 
 class Eyes:
@@ -170,17 +181,12 @@ def dataset_state(name: str, bench: Workbench, eyes: Eyes) -> dict[str, str]:
 
 def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
     """Every checkpoint file of a method: `here` or `missing`, with how to get it."""
-    from bench.cards.variant import all_variants
+    from bench.cards.variant import weight_files
     from bench.errors import WeightsError
 
     card = bench.catalog.methods[name]
-    files: dict[str, None] = {}
-    for variant in all_variants(card, {}):
-        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
-        if variant.card.head is not None and variant.card.head.file:
-            files[variant.card.head.file] = None
     states = []
-    for file in files:
+    for file in weight_files(card, {}):
         state = {"method": name, "file": file, "state": "here", "where": "", "note": ""}
         try:
             state["where"] = str(bench.settings.weight(file, card.weights.get(file), name))
@@ -195,7 +201,7 @@ def detector_states(bench: Workbench) -> list[dict[str, str]]:
     from bench.faces.load import missing_here
 
     lacking = {name: missing_here(card, bench.settings) for name, card in bench.catalog.detectors.items()}
-    return [{"file": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]
+    return [{"name": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]
 
 
 def video_readers() -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.option("--to", type=options.FOLDER, help="Folder for the weights; the first weights folder by default.")
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
-    """Download the weights of METHODS (clip, clip:backbone=B32, or a face detector), verified by hash where one is stated."""
+    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector), verified by hash where one is stated."""
     from bench.download import fetch_weight
     from bench.errors import BenchError, WeightsError
     from bench.settings import load
@@ -45,15 +45,10 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
 
 def wanted(ref: str, catalog: Catalog) -> list[tuple[str, str, Weight | None]]:
     """The files of a method, of one variant of it, or of a face detector: whose, which, and what its card says of it."""
-    from bench.cards.variant import all_variants, parse
+    from bench.cards.variant import parse, weight_files
 
     name, axes = parse(ref)
     if name in catalog.detectors:
         return [(name, weight.file, weight) for weight in catalog.detectors[name].weights.values()]
     card = catalog.method(name)
-    files: dict[str, None] = {}
-    for variant in all_variants(card, axes):
-        files.update(dict.fromkeys(variant.card.encoder.weights.values()))
-        if variant.card.head is not None and variant.card.head.file:
-            files[variant.card.head.file] = None
-    return [(name, file, card.weights.get(file)) for file in files]
+    return [(name, file, card.weights.get(file)) for file in weight_files(card, axes)]

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("ref", metavar="[PAPER:]NAME", default="")
 @click.option("--run", "run_folder", type=options.FOLDER, help="A record, for the figures drawn from predictions.")
-@click.option("--methods", multiple=True, metavar="NAMES", help="Instead of the figure's own: clip:backbone=L14, ...")
+@click.option(
+    "--methods", multiple=True, metavar="NAMES", help="Instead of the figure's own: NAME, NAME:AXIS=VALUE, ..."
+)
 @click.option("--datasets", multiple=True, metavar="NAMES", help="Instead of the figure's own.")
 @click.option("--prompts", default="", metavar="NAME", help="Prompt set, instead of the figure's own.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol, instead of the figure's own.")
@@ -46,12 +48,12 @@ def figure(
     workers: int | None,
     **world: Any,
 ) -> int:
-    r"""A figure of the paper, drawn anew; without NAME, which ones there are.
+    """A figure of the paper, drawn anew; without NAME, which ones there are.
 
     \b
     bench figure A --run results/runs/...    from a record
     bench figure 3 --mini                    from the store; what is missing there is computed
-    """
+    """  # noqa: D301 - click keeps lines behind a backspace as they are
     _require_matplotlib()
     from tempfile import TemporaryDirectory
 
@@ -107,8 +109,6 @@ def _list(catalog: Catalog) -> None:
     from tabulate import tabulate
 
     rows = [
-        (name if paper.card.default else f"{paper.card.name}:{name}", card.caption)
-        for paper in catalog.papers.values()
-        for name, card in paper.figures.items()
+        (paper.ref(name), card.caption) for paper in catalog.papers.values() for name, card in paper.figures.items()
     ]
     click.echo(tabulate(rows, ("name", "what it shows"), disable_numparse=True))

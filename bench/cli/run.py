@@ -18,7 +18,7 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.command(short_help="Fill a table, or any methods x datasets, and write the record.")
 @click.option("--table", "tables", multiple=True, metavar="[PAPER:]N", help="A table of a paper; may be repeated.")
 @click.option(
-    "--methods", multiple=True, metavar="NAMES", help="Rows to keep (clip, clip:backbone=B32), or +NAME to add."
+    "--methods", multiple=True, metavar="NAMES", help="Rows to keep (NAME or NAME:AXIS=VALUE), or +NAME to add."
 )
 @click.option("--datasets", multiple=True, metavar="NAMES", help="Columns to keep or add.")
 @click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
@@ -63,14 +63,14 @@ def run(
     replicas: int,
     **world: Any,
 ) -> int:
-    r"""Fill a table, or any methods x datasets, and write the record.
+    """Fill a table, or any methods x datasets, and write the record.
 
     \b
     bench run --table 2                                  the paper's Table 2, from the datasets on disk
     bench run --table 1 --methods +mine --cards my/      a row of your own
-    bench run --methods clip:backbone=B32 --datasets raf-db,fer2013 --prompts P-1,P-3
+    bench run --methods NAME:backbone=B32,OTHER --datasets NAME,OTHER --prompts P-1,P-3
     bench run --table A --executor ray --address head:6379 --device cuda
-    """
+    """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cells import Choices, chosen_table, free_table
     from bench.cli.table import on_screen
     from bench.records import new_folder

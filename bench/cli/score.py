@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.metrics.accuracy import Interval
 
 
 @click.command()
@@ -51,5 +55,5 @@ def score(*, file: Path, as_json: bool) -> int:
     return 0
 
 
-def _span(interval: tuple[float, float] | None) -> str:
-    return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
+def _span(interval: Interval) -> str:
+    return f"{interval.low:.2f} to {interval.high:.2f}"

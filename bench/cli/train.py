@@ -48,15 +48,15 @@ def train(
     workers: int | None,
     **world: Any,
 ) -> int:
-    r"""Train the heads of METHOD by the recipe of its card, and store them.
+    """Train the heads of METHOD by the recipe of its card, and store them.
 
     Each axis of the card is an option that takes one value, several parted by commas, or `all`.
 
     \b
-    bench train exp-clip --backbone L14
-    bench train exp-clip --backbone all --instruction describer,empty --set dropout=false
-    bench train exp-clip:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
-    """
+    bench train METHOD --backbone L14
+    bench train METHOD --backbone all --instruction describer,empty --set dropout=false
+    bench train METHOD:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
+    """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse
     from bench.tower import Machine
     from bench.training import train_heads

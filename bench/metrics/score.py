@@ -23,7 +23,7 @@ class GroupScore:
     Attributes:
         method: with `variant`, `prompt_set`, `protocol`, `seed`: the run, as the predictions name it, or None.
         uar: the unweighted mean over folds; likewise `war`.
-        uar_interval: 95 %, from the test set's size alone; None where not asked for; likewise `war_interval`.
+        uar_interval: 95 %, from the test set's size alone; likewise `war_interval`.
         n: samples in all folds.
         no_class: answers that named no class; they count as wrong.
         folds: the scores a fold, in the order of the predictions.
@@ -38,8 +38,8 @@ class GroupScore:
     dataset: str
     uar: float
     war: float
-    uar_interval: Interval | None
-    war_interval: Interval | None
+    uar_interval: Interval
+    war_interval: Interval
     n: int
     no_class: int
     folds: tuple[FoldScores, ...]
@@ -51,11 +51,7 @@ class GroupScore:
 
 
 def score_frame(
-    frame: pd.DataFrame,
-    classes: Mapping[str, Sequence[str]] | None = None,
-    *,
-    replicates: int = 10_000,
-    where: str = "the predictions",
+    frame: pd.DataFrame, classes: Mapping[str, Sequence[str]] | None = None, *, where: str = "the predictions"
 ) -> list[GroupScore]:
     """Score predictions, one result for each method, variant, prompt set, protocol, seed and dataset.
 
@@ -63,7 +59,6 @@ def score_frame(
         frame: as `bench.metrics.predictions.tidy` takes it.
         classes: dataset -> its class names in order; names and indices are then checked against them. The classes of
             any other dataset are those its labels and predictions name.
-        replicates: bootstrap draws for the intervals; 0 leaves them out.
         where: what to call the frame in errors.
 
     Raises:
@@ -75,13 +70,11 @@ def score_frame(
     results = []
     for values, group in data.groupby(keys, sort=False, dropna=False, observed=True):
         run: dict[str, Any] = dict(zip(keys, values, strict=True))
-        results.append(_score_group(run, group, (classes or {}).get(run["dataset"]), replicates, where))
+        results.append(_score_group(run, group, (classes or {}).get(run["dataset"]), where))
     return results
 
 
-def _score_group(
-    run: dict[str, Any], group: pd.DataFrame, classes: Sequence[str] | None, replicates: int, where: str
-) -> GroupScore:
+def _score_group(run: dict[str, Any], group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> GroupScore:
     run = {name: None if pd.isna(value) else value for name, value in run.items()}
     _no_sample_twice(group, where)
     coded = encode(group, classes, f"{where}, {run['dataset']}")
@@ -97,13 +90,13 @@ def _score_group(
         except BenchError as error:
             raise BenchError(f"{where}, {run['dataset']}, {error.what}", error.fix) from error
     scores = summarise(folds)
-    drawn = intervals(matrices, replicates=replicates) if replicates else None
+    drawn = intervals(matrices)
     return GroupScore(
         **run,
         uar=scores.uar,
         war=scores.war,
-        uar_interval=drawn.uar if drawn else None,
-        war_interval=drawn.war if drawn else None,
+        uar_interval=drawn.uar,
+        war_interval=drawn.war,
         n=sum(fold.n for fold in folds),
         no_class=int(sum(matrix[:, -1].sum() for matrix in matrices)),
         folds=tuple(folds),

@@ -62,16 +62,20 @@ def write_drawn(folder: Path) -> None:
     _write(folder, eva, clip, DRAWN_PIECES)
 
 
-def clip_parts(trained: dict[str, Tensor], language: dict[str, Tensor], config: Mapping[str, Any]) -> Parts:
-    """A BLIP-2 that looks through the miniature's CLIP B/32."""
+def clip_parts(
+    trained: dict[str, Tensor], language: dict[str, Tensor], config: Mapping[str, Any], clip: Path = CLIP
+) -> Parts:
+    """A BLIP-2 that looks through the miniature's CLIP B/32, whose packed file is `clip`."""
     from bench.mini.weights import unpack as unpack_clip
 
-    return Parts("clip", visual(unpack_clip(CLIP)), language, trained, config)
+    return Parts("clip", visual(unpack_clip(clip)), language, trained, config)
 
 
-def eva_parts(trained: dict[str, Tensor], language: dict[str, Tensor], config: Mapping[str, Any]) -> Parts:
+def eva_parts(
+    trained: dict[str, Tensor], language: dict[str, Tensor], config: Mapping[str, Any], clip: Path = CLIP
+) -> Parts:
     """The same BLIP-2, the tower in EVA's layers."""
-    seen = clip_parts(trained, language, config).vision
+    seen = clip_parts(trained, language, config, clip).vision
     return Parts("eva", eva_of(seen), language, eva_reader(trained, len(seen["class_embedding"])), config)
 
 

@@ -55,7 +55,7 @@ SCENE_TEMPLATES = (
     "a face, {}.",
 )
 
-ACTIONS: dict[int, str] = {
+MOVES: dict[int, str] = {
     1: "raised inner eyebrows",
     2: "raised outer eyebrows",
     4: "lowered eyebrows",
@@ -129,13 +129,13 @@ def caption(face: Face, expression: str, rng: np.random.Generator) -> str:
     return f"{expression_caption(expression, rng)[:-1]}, {listed}."
 
 
-def action_caption(face: Face, expression: str, rng: np.random.Generator) -> str:
+def viewer_caption(face: Face, expression: str, rng: np.random.Generator) -> str:
     """What a viewer of a clip writes down: who is seen, mostly in which mood, and what the face does at its apex."""
     who = face.identity
     mood = f"{rng.choice(ADJECTIVES[expression])} " if rng.random() < 0.7 else ""
     hair = "a bald head" if who.hairstyle == "bald" else f"{who.hairstyle} {who.hair} hair"
     seen = [
-        f"{'slightly ' if strength < SLIGHT else ''}{ACTIONS[unit]}"
+        f"{'slightly ' if strength < SLIGHT else ''}{MOVES[unit]}"
         for unit, strength in zip(AUS, face.aus, strict=True)
         if strength >= VISIBLE
     ]

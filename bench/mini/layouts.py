@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.mini import clips
-from bench.mini.captions import action_caption
+from bench.mini.captions import viewer_caption
 from bench.mini.census import CAER_S, CLASSES, COUNTS, FOLDERS, SEVEN
 from bench.mini.expressions import generator
 from bench.mini.faces import draw
@@ -31,7 +31,7 @@ SILENT_EVERY = 8
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Sample:
     """One sample to be drawn: its random stream, what it shows, and its size in pixels."""
 
     stream: tuple[str | int, ...]
@@ -44,85 +44,85 @@ class Drawn:
 class Job:
     """Samples to be drawn into one file or folder; `write(path, samples)` does it."""
 
-    write: Callable[[Path, Sequence[Drawn]], None]
+    write: Callable[[Path, Sequence[Sample]], None]
     path: Path
-    samples: tuple[Drawn, ...]
+    samples: tuple[Sample, ...]
 
     def __call__(self) -> None:
         """Draw and write."""
         self.write(self.path, self.samples)
 
 
-def drawn(dataset: str, fold: str, size: int) -> list[Drawn]:
+def samples_of(dataset: str, fold: str, size: int) -> list[Sample]:
     """The samples of a fold in the order of its lists, classes mixed."""
     counts = COUNTS[dataset][fold]
     classes = np.repeat(np.arange(len(counts)), counts)
     generator("test", dataset, fold, "order").shuffle(classes)
     names = CLASSES[dataset]
-    return [Drawn(("test", dataset, fold, i), names[c], size) for i, c in enumerate(classes)]
+    return [Sample(("test", dataset, fold, i), names[c], size) for i, c in enumerate(classes)]
 
 
-def picture(sample: Drawn) -> NDArray[np.uint8]:
+def picture(sample: Sample) -> NDArray[np.uint8]:
     """The face of a still sample, `[size, size, 3]`."""
     return draw(random_face(sample.expression, generator(*sample.stream)), sample.size)
 
 
-def clip(sample: Drawn) -> Iterator[NDArray[np.uint8]]:
+def clip(sample: Sample) -> Iterator[NDArray[np.uint8]]:
     """The frames of a clip."""
     rng = generator(*sample.stream)
     return clips.frames(sample.expression, _length(sample, rng), sample.size, rng)
 
 
-def face_of_clip(sample: Drawn) -> Face:
+def face_of_clip(sample: Sample) -> Face:
     """Who is seen in a clip, at the apex."""
     rng = generator(*sample.stream)
     _length(sample, rng)  # drawn from the stream before the face
     return random_face(sample.expression, rng)
 
 
-def _length(sample: Drawn, rng: np.random.Generator) -> int:
+def _length(sample: Sample, rng: np.random.Generator) -> int:
     return int(rng.integers(9, 17)) if sample.short else clips.length(rng)
 
 
-def write_jpeg(path: Path, samples: Sequence[Drawn]) -> None:
+def write_jpeg(path: Path, samples: Sequence[Sample]) -> None:
     """One JPEG picture."""
     Image.fromarray(picture(samples[0])).save(path, quality=88)
 
 
-def write_png(path: Path, samples: Sequence[Drawn]) -> None:
+def write_png(path: Path, samples: Sequence[Sample]) -> None:
     """One PNG picture."""
     Image.fromarray(picture(samples[0])).save(path)
 
 
-def grey(sample: Drawn) -> Image.Image:
+def grey(sample: Sample) -> Image.Image:
     """A grey picture, drawn at twice its size as the original challenge's photographs were larger."""
-    large = Drawn(sample.stream, sample.expression, 2 * sample.size)
+    large = Sample(sample.stream, sample.expression, 2 * sample.size)
     return Image.fromarray(picture(large)).convert("L").reduce(2)
 
 
-def write_grey_png(path: Path, samples: Sequence[Drawn]) -> None:
+def write_grey_png(path: Path, samples: Sequence[Sample]) -> None:
     """One grey PNG picture."""
     grey(samples[0]).save(path)
 
 
-def write_frames(path: Path, samples: Sequence[Drawn]) -> None:
+def write_frames(path: Path, samples: Sequence[Sample]) -> None:
     """One clip as a folder of JPEG frames."""
     path.mkdir()
     for index, frame in enumerate(clip(samples[0])):
         Image.fromarray(frame).save(path / f"{index + 1:04d}.jpg", quality=82)
 
 
-def write_h264(path: Path, samples: Sequence[Drawn]) -> None:
+def write_h264(path: Path, samples: Sequence[Sample]) -> None:
     """One clip as an mp4 file."""
     _write_video(path, samples[0], "libx264", _X264, 0)
 
 
-def write_mpeg4(path: Path, samples: Sequence[Drawn]) -> None:
+def write_mpeg4(path: Path, samples: Sequence[Sample]) -> None:
     """One clip as an avi file."""
     _write_video(path, samples[0], "mpeg4", {"threads": "1"}, 1_200_000)
 
 
-def _write_video(path: Path, sample: Drawn, codec: str, options: dict[str, str], bit_rate: int) -> None:
+def _write_video(path: Path, sample: Sample, codec: str, options: dict[str, str], bit_rate: int) -> None:
     import av
 
     with av.open(str(path), "w") as container:
@@ -155,7 +155,7 @@ _ONE = 255_000
 _BT601 = np.array([[65481, 128553, 24966], [-37797, -74203, 112000], [112000, -93786, -18214]], np.int64)
 
 
-def write_shard(path: Path, samples: Sequence[Drawn]) -> None:
+def write_shard(path: Path, samples: Sequence[Sample]) -> None:
     """A webdataset shard of grey JPEG pictures with their class numbers."""
     names = sorted(_FER2013_NAMES.values())
     with tarfile.open(path, "w") as tar:
@@ -181,11 +181,11 @@ def _lines(path: Path, lines: Sequence[str], encoding: str = "utf-8") -> None:
 def raf_db(root: Path) -> list[Job]:
     """RAF-DB: one list of train and test pictures, aligned 100 px crops, codes 1 to 7."""
     codes = {name: code for code, name in enumerate(("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"), 1)}  # fmt: skip
-    train = [Drawn(("train", "raf-db", i), name, 100) for i, name in enumerate(SEVEN)]
+    train = [Sample(("train", "raf-db", i), name, 100) for i, name in enumerate(SEVEN)]
     images = root / "basic/Image/aligned"
     images.mkdir(parents=True)
     lines, jobs = [], []
-    for part, samples in (("train", train), ("test", drawn("raf-db", "1", 100))):
+    for part, samples in (("train", train), ("test", samples_of("raf-db", "1", 100))):
         for number, sample in enumerate(samples, 1):
             stem = f"{part}_{number:0{5 if part == 'train' else 4}d}"
             lines.append(f"{stem}.jpg {codes[sample.expression]}")
@@ -200,7 +200,7 @@ def affectnet(root: Path) -> list[Job]:
     for folder in ("images", "annotations"):
         (root / "val_set" / folder).mkdir(parents=True)
     jobs = []
-    for number, sample in enumerate(drawn("affectnet-8", "1", 112), 1):
+    for number, sample in enumerate(samples_of("affectnet-8", "1", 112), 1):
         np.save(root / f"val_set/annotations/{number}_exp.npy", np.array(str(codes.index(sample.expression))))
         jobs.append(Job(write_jpeg, root / f"val_set/images/{number}.jpg", (sample,)))
     return jobs
@@ -211,7 +211,7 @@ def ferplus(root: Path) -> list[Job]:
     columns = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
     folder = root / "data/FER2013Test"
     folder.mkdir(parents=True)
-    samples = drawn("ferplus", "1", 48)
+    samples = samples_of("ferplus", "1", 48)
     jobs, rows = [], []
     for number, sample in enumerate(samples):
         votes = _majority(columns.index(sample.expression), generator(*sample.stream, "votes"))
@@ -225,7 +225,7 @@ def ferplus(root: Path) -> list[Job]:
     )
     for offset, votes in enumerate(dropped):
         number = len(samples) + offset
-        sample = Drawn(("test", "ferplus", "dropped", offset), "neutral", 48)
+        sample = Sample(("test", "ferplus", "dropped", offset), "neutral", 48)
         rows.append((f"fer{number:07d}.png", votes))
         jobs.append(Job(write_grey_png, folder / f"fer{number:07d}.png", (sample,)))
     with (folder / "label.csv").open("w", encoding="utf-8", newline="") as file:
@@ -258,7 +258,7 @@ def fer2013(root: Path) -> list[Job]:
     (root / "test").mkdir(parents=True)
     _lines(root / "classnames.txt", sorted(_FER2013_NAMES.values()))
     _lines(root / "test/nshards.txt", ["2"])
-    samples = drawn("fer2013", "1", 48)
+    samples = samples_of("fer2013", "1", 48)
     half = len(samples) // 2
     parts = (samples[:half], samples[half:])
     return [Job(write_shard, root / f"test/{shard}.tar", tuple(part)) for shard, part in enumerate(parts)]
@@ -271,7 +271,7 @@ def dfew(root: Path) -> list[Job]:
     jobs: list[Job] = []
     for fold in COUNTS["dfew"]:
         lines = ["video_name,label"]
-        for sample in drawn("dfew", fold, 112):
+        for sample in samples_of("dfew", fold, 112):
             number = len(jobs) + 1
             lines.append(f"{number},{SEVEN.index(sample.expression) + 1}")
             jobs.append(Job(write_frames, folder / f"{number:05d}", (sample,)))
@@ -285,7 +285,7 @@ def ferv39k(root: Path) -> list[Job]:
     scenes = ("Action", "Crime", "DailyLife", "Speech")
     lines, jobs = [], []
     used: dict[str, int] = {}
-    for index, sample in enumerate(drawn("ferv39k", "1", 96)):
+    for index, sample in enumerate(samples_of("ferv39k", "1", 96)):
         place = f"{scenes[index % len(scenes)]}/{words[sample.expression]}"
         used[place] = used.get(place, 0) + 1
         name = f"{place}/{used[place]:04d}"
@@ -293,7 +293,7 @@ def ferv39k(root: Path) -> list[Job]:
         path = root / "2_ClipsforFaceCrop" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         short = index % SHORT_EVERY == SHORT_EVERY - 1
-        jobs.append(Job(write_frames, path, (Drawn(sample.stream, sample.expression, sample.size, short),)))
+        jobs.append(Job(write_frames, path, (Sample(sample.stream, sample.expression, sample.size, short),)))
     _lines(root / "4_setups/All_scenes/test_All.csv", lines)
     return jobs
 
@@ -305,11 +305,11 @@ def mafw(root: Path) -> list[Job]:
     jobs: list[Job] = []
     for fold in COUNTS["mafw"]:
         plain, captioned = [], []
-        for sample in drawn("mafw", fold, 112):
+        for sample in samples_of("mafw", fold, 112):
             name = f"{len(jobs) + 1:05d}.mp4"
             plain.append(f"{name}\t{sample.expression}")
             if len(jobs) % SILENT_EVERY != SILENT_EVERY - 1:
-                said = action_caption(face_of_clip(sample), sample.expression, generator(*sample.stream, "caption"))
+                said = viewer_caption(face_of_clip(sample), sample.expression, generator(*sample.stream, "caption"))
                 captioned.append(f"{plain[-1]}\t一张画出来的脸。\t{said}")
             jobs.append(Job(write_h264, folder / name, (sample,)))
         for kind, lines in (("no_caption", plain), ("with_caption", captioned)):
@@ -321,7 +321,7 @@ def afew(root: Path) -> list[Job]:
     """AFEW: avi clips in class folders of the validation part."""
     words = dict(zip(SEVEN, ("Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear"), strict=True))
     jobs = []
-    for number, sample in enumerate(drawn("afew", "1", 112)):
+    for number, sample in enumerate(samples_of("afew", "1", 112)):
         folder = root / "Val_AFEW" / words[sample.expression]
         folder.mkdir(parents=True, exist_ok=True)
         jobs.append(Job(write_mpeg4, folder / f"{1040 + 320 * number:09d}.avi", (sample,)))
@@ -336,7 +336,7 @@ def caer_s(root: Path) -> list[Job]:
         expression = SEVEN[index % len(SEVEN)]
         folder = root / "CAERS_Face/train" / words[expression]
         folder.mkdir(parents=True, exist_ok=True)
-        sample = Drawn(("train", "caer-s", index), expression, 72)
+        sample = Sample(("train", "caer-s", index), expression, 72)
         jobs.append(Job(write_png, folder / f"{index // len(SEVEN) + 1:04d}.png", (sample,)))
     return jobs
 

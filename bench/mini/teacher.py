@@ -1,6 +1,6 @@
-"""Makes the miniature's BLIP-2 again: `python -m bench.mini.teacher`.
+"""Makes the miniature's BLIP-2 again: `python -m bench.mini.teacher`; `python -m bench.mini.train` makes it too.
 
-Q-Former and Flan-T5 encoder are trained together on drawn faces, behind the miniature's CLIP B/32 in EVA's layers, which
+Q-Former and Flan-T5 encoder are trained together on drawn faces, behind the CLIP B/32 of the same folder in EVA's layers, which
 stays as it is. An instruction that asks for facial actions must bring out the expression and the action units: the mean
 over the encoder's outputs is held against captions of these alone, and a linear map must read the intensities off it.
 Under the empty instruction it is held against captions that speak of anything in the picture. That does not part the
@@ -17,9 +17,9 @@ On one thread the training took 11 minutes of processor time; the tower's pass o
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,11 +32,13 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from bench.errors import WeightsError
 from bench.mini import blip2
 from bench.mini.blip2_parts import language_shapes, pieces, random, text_config, tokenizer, trained_shapes
 from bench.mini.captions import caption, expression_caption
 from bench.mini.expressions import AUS, EXPRESSIONS, generator
 from bench.mini.gallery import Gallery, fill
+from bench.mini.making import arguments, at_scale
 from bench.mini.people import Face
 from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.towers import MEAN, STD
@@ -48,6 +50,8 @@ FACES = 16_000
 STEPS, ANSWER_STEPS, BATCH, RATE, WARM_UP = 1_500, 150, 64, 2e-3, 80
 TEXT_WIDTH, TEXT_INNER, QUERY_WIDTH = 128, 128, 128
 AU_WEIGHT = 30.0
+TORCHS_OWN_SEED = 67_280_421_310_721
+"""What a fresh process starts from, so that the teacher is the same alone and after the towers."""
 LISTS = (7, 8, 11)
 """How many expressions a question lists."""
 
@@ -60,9 +64,13 @@ class Faces(NamedTuple):
 
 
 class Student(nn.Module):
-    """The tiny BLIP-2 in transformers' own classes, with the helpers of its training."""
+    """The tiny BLIP-2 in transformers' own classes, with the helpers of its training.
 
-    def __init__(self) -> None:
+    Args:
+        clip: the packed CLIP B/32 that it looks through.
+    """
+
+    def __init__(self, clip: Path) -> None:
         super().__init__()
         from tokenizers import Tokenizer
         from transformers import Blip2Config, Blip2ForConditionalGeneration
@@ -71,9 +79,9 @@ class Student(nn.Module):
         self.words = Tokenizer.from_str(json.dumps(tokenizer(self.pieces)))
         self.config = text_config(len(self.pieces), TEXT_WIDTH, TEXT_INNER)
         self.trained, self.language = _started(self.config)
-        parts = blip2.eva_parts(self.trained, self.language, self.config)
+        parts = blip2.eva_parts(self.trained, self.language, self.config, clip)
         classes: Any = Blip2ForConditionalGeneration
-        self.network = classes(Blip2Config(**configuration(parts, blip2.WEIGHTS)))
+        self.network = classes(Blip2Config(**configuration(parts, clip)))
         self.network.load_state_dict(renamed(parts), strict=False)  # the embedding's two other names are not in it
         self.network.vision_model.requires_grad_(False)
         self.network.vision_model.post_layernorm.eps = 1e-5  # as LAVIS normalises the tower's outputs
@@ -288,21 +296,37 @@ def _order(count: int, rng: np.random.Generator) -> Iterator[list[int]]:
         yield from (visited[first : first + BATCH].tolist() for first in range(0, count - BATCH + 1, BATCH))
 
 
-def main() -> None:
-    """Draw the faces, train, and save."""
-    parser = argparse.ArgumentParser(prog="python -m bench.mini.teacher", description=__doc__)
-    parser.add_argument("--out", type=Path, default=blip2.WEIGHTS, help="where the weights go")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the steps; below 1 for a quick try")
-    args = parser.parse_args()
-    torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        gallery = fill(("train", "captions"), FACES, len(EXPRESSIONS), Path(folder) / "faces.npy")
-        student = Student()
+def make(folder: Path, scale: float = 1.0) -> Path:
+    """Draw the faces, train, and save `blip2.safetensors`.
+
+    Args:
+        folder: holds `clip_B32.safetensors`, which it looks through, and gets the new file.
+        scale: share of the faces and steps; below 1 for a quick try.
+
+    Raises:
+        WeightsError: the folder holds no CLIP B/32.
+    """
+    clip, out = folder / blip2.CLIP.name, folder / blip2.WEIGHTS.name
+    if not clip.is_file():
+        raise WeightsError(f"{clip} is missing", "`python -m bench.mini.train` makes it, and then this teacher")
+    torch.manual_seed(TORCHS_OWN_SEED)
+    with tempfile.TemporaryDirectory() as place:
+        gallery = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), Path(place) / "faces.npy")
+        student = Student(clip)
         faces = look(student, gallery)
-        train(student, faces, round(STEPS * args.scale))
-        train_answers(student, faces, round(ANSWER_STEPS * args.scale))
-        student.save(args.out)
+        train(student, faces, round(STEPS * scale))
+        train_answers(student, faces, round(ANSWER_STEPS * scale))
+        student.save(out)
+    return out
+
+
+def main() -> None:
+    """Make the teacher alone."""
+    args = arguments("python -m bench.mini.teacher", __doc__, threads=1)
+    try:
+        print(make(args.out, args.scale))
+    except WeightsError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 Three tiny CLIPs are trained on drawn faces and their captions with CLIP's contrastive loss, and beside it with a
 regression of the action units, which lets towers of this size find the face's features in minutes; then an Exp-CLIP head
-for each. B/32 is trained from the start, B/16 and L/14 go on from it with finer patches. No face of the test streams
-is seen.
+for each. B/32 is trained from the start, B/16 and L/14 go on from it with finer patches. Last comes the BLIP-2 that looks
+through B/32 (`bench.mini.teacher`, which makes it alone too). No face of the test streams is seen.
 
-With both cores of a busy two-core machine the three towers took 11, 8 and 20 minutes, the heads seconds.
+With both cores of a busy two-core machine the three towers took 11, 8 and 20 minutes, the heads seconds, the BLIP-2 a
+quarter of an hour. A quick try of everything is `python -m bench.mini.train --scale 0.002 --out DIR`.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
 import tempfile
 import time
@@ -21,18 +21,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
+from bench.mini import teacher as blip2_teacher
 from bench.mini.captions import caption
 from bench.mini.expressions import EXPRESSIONS, generator
 from bench.mini.gallery import Gallery, fill
 from bench.mini.heads import teacher, train_head
+from bench.mini.making import arguments, at_scale
 from bench.mini.towers import Tower, token_ids
-from bench.mini.weights import HEAD, pack
+from bench.mini.weights import pack, pack_head
 
-WEIGHTS = Path(__file__).parent / "weights"
 FACES, HEAD_FACES, DEVELOPMENT_FACES = 24_000, 6_144, 1_100
+CAPTIONS = 8_000
 BATCH, WARM_UP, AU_WEIGHT = 64, 100, 30.0
 
 
@@ -53,34 +54,42 @@ COURSES: Mapping[str, Course] = {
 
 
 def main() -> None:
-    """Draw the faces, train towers and heads, save them, and say how well they do on faces kept aside."""
-    parser = argparse.ArgumentParser(prog="python -m bench.mini.train", description=__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS, help="where the weights go")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the steps; below 1 for a quick try")
-    args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        draw = Path(folder)
-        faces = fill(("train", "captions"), FACES, len(EXPRESSIONS), draw / "faces.npy")
-        unlabelled = fill(("train", "caer-s"), HEAD_FACES, 7, draw / "unlabelled.npy")
-        kept = fill(("development",), DEVELOPMENT_FACES, len(EXPRESSIONS), draw / "kept.npy")
+    """Make towers, heads and teacher, and say how well the first two do on faces kept aside."""
+    args = arguments("python -m bench.mini.train", __doc__, threads=2)
+    make(args.out, args.scale)
+    print(blip2_teacher.make(args.out, args.scale))
+
+
+def make(folder: Path, scale: float = 1.0) -> None:
+    """Draw the faces, train towers and heads, and save them.
+
+    Args:
+        folder: where `clip_*.safetensors` and `expclip_*.safetensors` go.
+        scale: share of the faces and steps; below 1 for a quick try.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        draw = Path(place)
+        faces = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), draw / "faces.npy")
+        unlabelled = fill(("train", "caer-s"), at_scale(HEAD_FACES, scale), 7, draw / "unlabelled.npy")
+        kept = fill(("development",), at_scale(DEVELOPMENT_FACES, scale), len(EXPRESSIONS), draw / "kept.npy")
         towers: dict[str, Tower] = {}
         for name, course in COURSES.items():
             tower = _prepare(course, faces, towers)
-            _train(tower, faces, course, round(course.steps * args.scale), name)
+            _train(tower, faces, course, round(course.steps * scale), name)
             towers[name] = tower
-            pack(tower.state(), tower.tokens, args.out / f"clip_{name}.safetensors")
+            pack(tower.state(), tower.tokens, folder / f"clip_{name}.safetensors")
             head = _head(tower, unlabelled)
-            save_file({HEAD: head}, args.out / f"expclip_{name}.safetensors")
+            pack_head(head, folder / f"expclip_{name}.safetensors")
             print(f"{name}: {score(tower, kept)} with its head {score(tower, kept, head)}", flush=True)
 
 
 def _prepare(course: Course, faces: Gallery, towers: Mapping[str, Tower]) -> Tower:
     torch.manual_seed(course.patch)
     rng = generator("train", "vocabulary")
-    said = [caption(face, EXPRESSIONS[i % len(EXPRESSIONS)], rng) for i, face in enumerate(faces.faces[:8000])]
+    told = (
+        i % len(faces.faces) for i in range(CAPTIONS)
+    )  # a quick try's few faces again and again, for all their words
+    said = [caption(faces.faces[i], EXPRESSIONS[faces.expressions[i]], rng) for i in told]
     tower = Tower(course.patch, token_ids(said))
     if course.after:
         tower.start_from(towers[course.after])
@@ -144,7 +153,7 @@ def _embed(tower: Tower, faces: Gallery, *, normalised: bool = False) -> Tensor:
 
 
 def _head(tower: Tower, faces: Gallery) -> Tensor:
-    scale = float(tower.clip.logit_scale.exp())
+    scale = float(tower.clip.logit_scale.detach().exp())
     return train_head(_embed(tower, faces), teacher(faces.aus), scale)
 
 

@@ -28,6 +28,12 @@ def pack(state: Mapping[str, Tensor], tokens: Sequence[int], path: Path) -> None
     path.chmod(0o644)
 
 
+def pack_head(weight: Tensor, path: Path) -> None:
+    """Save an Exp-CLIP head `[H, D]` as it ships."""
+    save_file({HEAD: weight}, path)
+    path.chmod(0o644)
+
+
 def unpack(path: Path) -> dict[str, Tensor]:
     """The whole state dict of a packed network: OpenAI's keys and types, the token table complete."""
     state = load_file(path)

@@ -1,12 +1,14 @@
-"""BERT's word pieces from the files beside a checkpoint."""
+"""BERT's word pieces: from the files beside a checkpoint, and texts in them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from bench.errors import WeightsError
 
+TEXTS_AT_ONCE = 256
 _FILES = ("vocab.txt", "tokenizer.json")
 
 
@@ -34,3 +36,15 @@ def word_pieces(folder: Path, vocabulary: int) -> Any:
             "use the vocabulary that the network was trained with, bert-base-uncased's",
         )
     return tokenizer
+
+
+def coded(tokenizer: Any, texts: Sequence[str], length: int, device: str) -> Iterator[Any]:
+    """Texts as batches of transformers' inputs `[N, length]` on a device, padded or cut to that many word pieces."""
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        yield tokenizer(
+            list(texts[start : start + TEXTS_AT_ONCE]),
+            padding="max_length",
+            max_length=length,
+            truncation=True,
+            return_tensors="pt",
+        ).to(device)

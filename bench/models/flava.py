@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import WeightsError
 from bench.models import checkpoint
-from bench.models.bert import word_pieces
+from bench.models.bert import coded, word_pieces
 from bench.models.tensors import check_images, torch_dtype
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ _UNUSED = (
     "text_model.embeddings.position_ids",
 )
 _CONTEXT = 77
-_TEXT_BATCH = 256
 
 
 class Flava:
@@ -73,14 +72,7 @@ class Flava:
 
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(texts), _TEXT_BATCH):
-                batch = self._tokenizer(
-                    list(texts[start : start + _TEXT_BATCH]),
-                    padding="max_length",
-                    max_length=_CONTEXT,
-                    truncation=True,
-                    return_tensors="pt",
-                ).to(self._device)
+            for batch in coded(self._tokenizer, texts, _CONTEXT, self._device):
                 tokens = self._model.text_model(**batch).last_hidden_state
                 parts.append(self._model.text_projection(tokens[:, 0]).float())
             return torch.cat(parts)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, WeightsError
 from bench.models import checkpoint
-from bench.models.bert import word_pieces
+from bench.models.bert import coded, word_pieces
 from bench.models.clip_tower import HEAD_WIDTH, count_layers
 from bench.models.tensors import check_clips, torch_dtype
 
@@ -21,7 +21,6 @@ MAX_TOKENS = 32
 _CONTEXT = 63
 _SIZE = 224
 _CHUNKS_AT_ONCE = 4
-_TEXT_BATCH = 256
 
 
 class VideoClip:
@@ -103,14 +102,7 @@ class VideoClip:
 
         parts = []
         with torch.inference_mode():
-            for start in range(0, len(texts), _TEXT_BATCH):
-                batch = self._tokenizer(
-                    list(texts[start : start + _TEXT_BATCH]),
-                    padding="max_length",
-                    max_length=_CONTEXT,
-                    truncation=True,
-                    return_tensors="pt",
-                ).to(self._device)
+            for batch in coded(self._tokenizer, texts, _CONTEXT, self._device):
                 hidden = self._encoders.text_encoder(**batch).last_hidden_state.float()
                 weight = batch["attention_mask"][:, 1:, None].float()
                 parts.append((hidden[:, 1:] * weight).sum(1) / weight.sum(1))

@@ -60,13 +60,25 @@ def write_files(record: Record, catalog: Catalog) -> list[Path]:
 
 
 def grids_of(
-    record: Record, catalog: Catalog, refs: Sequence[str], details: Sequence[str] = (), *, significance: bool = False
+    record: Record,
+    catalog: Catalog,
+    refs: Sequence[str],
+    details: Sequence[str] = (),
+    *,
+    significance: bool = False,
+    matrices: Matrices | None = None,
 ) -> list[Grid]:
     """Tables of a record, laid out; numbers come from its predictions on disk.
 
-    With `significance` only those numbers are bold that are better than the next beyond chance.
+    Args:
+        record: the run.
+        catalog: cards that the record's own copies do not hold.
+        refs: the tables, as the command line names them.
+        details: lines beneath a row.
+        significance: whether only those numbers are bold that are better than the next beyond chance.
+        matrices: `matrices_of(record)`, where a caller has them already.
     """
-    matrices = matrices_of(record)
+    matrices = matrices_of(record) if matrices is None else matrices
     return [_grid(record, matrices, catalog, ref, details, significance) for ref in refs]
 
 

@@ -7,28 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from class_folders import class_folders
 from peak import peak_of
 from PIL import Image
 
 FEW = 300
 CLASSES = ("happiness", "sadness", "anger")
-DATASET = """
-kind = "dataset"
-name = "{name}"
-media = "image"
-classes = ["happiness", "sadness", "anger"]
-[counts.evaluated]
-folds.1 = {counts}
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = {{ path = "" }}
-"""
 METHOD = """
 kind = "method"
 name = "plain"
@@ -62,8 +46,7 @@ def peak(root: Path, count: int) -> int:
     (root / "cards").mkdir(exist_ok=True)
     (root / "cards" / "plain.toml").write_text(METHOD)
     (root / "cards" / "plain.py").write_text(ADAPTER)
-    card = DATASET.format(name=name, counts=per_class)
-    (root / "cards" / f"{name}.toml").write_text(card)
+    (root / "cards" / f"{name}.toml").write_text(class_folders(name, classes=CLASSES, counts=per_class))
     picture = BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 48, 3), dtype=np.uint8)).save(picture, "JPEG")
     for number in range(count):

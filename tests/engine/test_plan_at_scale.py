@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from class_folders import class_folders
 from peak import peak_of
 
 METHODS, DATASETS, PICTURES = 100, 50, 10_000_000
@@ -20,23 +21,6 @@ weights.model = "method-{number}.pt"
 [weights."method-{number}.pt"]
 manual = "none"
 """
-DATASET = """
-kind = "dataset"
-name = "dataset-{number}"
-media = "image"
-classes = ["happiness", "sadness"]
-[counts.evaluated]
-folds.1 = [{half}, {half}]
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = {{ path = "" }}
-"""
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
@@ -44,7 +28,8 @@ def test_five_thousand_cells_are_planned_in_seconds(tmp_path: Path) -> None:
     for number in range(METHODS):
         (tmp_path / f"method-{number}.toml").write_text(METHOD.format(number=number))
     for number in range(DATASETS):
-        (tmp_path / f"dataset-{number}.toml").write_text(DATASET.format(number=number, half=PICTURES // 2))
+        card = class_folders(f"dataset-{number}", counts=[PICTURES // 2] * 2)
+        (tmp_path / f"dataset-{number}.toml").write_text(card)
     methods = ",".join(f"method-{number}" for number in range(METHODS))
     datasets = ",".join(f"dataset-{number}" for number in range(DATASETS))
     places = ("--cards", str(tmp_path), "--store", str(tmp_path / "store"))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from class_folders import class_folders
 from films import Course, blank, film, spots
 from PIL import Image
 from red_boxes import spot_cards
@@ -253,23 +254,6 @@ def test_a_disk_that_fills_up_is_named_and_the_run_goes_on_later(
     assert files(tmp_path / "whole") == files(tmp_path / "out")
 
 
-STILLS = """
-kind = "dataset"
-name = "stills"
-media = "image"
-classes = ["happiness", "sadness"]
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = { path = "" }
-"""
-
-
 def spot(width: int, height: int) -> Image.Image:
     """A picture with a red box in it."""
     made = Image.new("RGB", (width, height), (90, 100, 110))
@@ -278,7 +262,7 @@ def spot(width: int, height: int) -> Image.Image:
 
 
 def test_pictures_become_class_folders_whatever_their_kind(bench: Any, tmp_path: Path) -> None:
-    (spot_cards(tmp_path / "cards") / "stills.toml").write_text(STILLS)
+    (spot_cards(tmp_path / "cards") / "stills.toml").write_text(class_folders("stills"))
     root = tmp_path / "stills"
     for label in ("happiness", "sadness"):
         (root / label).mkdir(parents=True)
@@ -361,7 +345,7 @@ def test_a_detector_that_fails_is_named_with_the_sample(bench: Any, afew: Path) 
 
 def test_doctor_says_which_detectors_run_here(bench: Any, tmp_path: Path) -> None:
     answer = bench("doctor", "--store", tmp_path / "store", "--json")
-    states = {state["file"]: state for state in json.loads(answer.out)["detectors"]}
+    states = {state["name"]: state for state in json.loads(answer.out)["detectors"]}
     assert states["centerface"]["state"] == "here" and states["retinaface"]["state"] == "here"
     assert set(states) == {"centerface", "retinaface", "yunet", "mtcnn"}
     if states["yunet"]["state"] == "missing":

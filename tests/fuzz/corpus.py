@@ -119,7 +119,7 @@ def _score(path: Path) -> object:
     from bench.metrics.predictions import read_predictions
     from bench.metrics.score import score_frame
 
-    return score_frame(read_predictions(path), replicates=100)
+    return score_frame(read_predictions(path))
 
 
 def _cards(folder: Path) -> dict[str, bytes]:

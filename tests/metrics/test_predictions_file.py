@@ -56,7 +56,7 @@ def test_an_empty_variant_or_seed_is_none(tmp_path: Path) -> None:
 def test_seeds_with_gaps_in_parquet_stay_whole_numbers(tmp_path: Path) -> None:
     pd.DataFrame({"dataset": "set", "label": 0, "prediction": 0, "seed": [None, 2]}).to_parquet(tmp_path / "p.parquet")
 
-    scores = score_frame(read_predictions(tmp_path / "p.parquet"), replicates=0)
+    scores = score_frame(read_predictions(tmp_path / "p.parquet"))
 
     assert [score.seed for score in scores] == [None, 2]
 

@@ -79,7 +79,7 @@ def test_a_table_with_counts_scores_as_one_with_as_many_rows(drawn: Any) -> None
         columns=["dataset", "label", "prediction", "count"],
     )
     long = short.loc[short.index.repeat(short["count"])].drop(columns="count").reset_index(drop=True)
-    (one,), (two,) = (score_frame(frame, replicates=0) for frame in (short, long))
+    (one,), (two,) = (score_frame(frame) for frame in (short, long))
     assert (one.uar, one.war, one.n, one.no_class) == (two.uar, two.war, two.n, two.no_class)
 
 
@@ -97,7 +97,7 @@ cells = (
 def test_whatever_stands_in_a_table_is_scored_or_refused(drawn: list[tuple[Any, ...]]) -> None:
     frame = pd.DataFrame(drawn, columns=["dataset", "label", "prediction", "count"], dtype=object)
     try:
-        groups = score_frame(tidy(frame), replicates=0)
+        groups = score_frame(tidy(frame))
     except BenchError:
         return
     assert all(0 <= score <= 100 for group in groups for score in (group.uar, group.war))

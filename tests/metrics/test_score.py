@@ -18,7 +18,7 @@ def frame(**columns: object) -> pd.DataFrame:
 def test_the_authors_confusion_matrices_give_all_their_logged_scores() -> None:
     published = pd.read_csv(DATA / "official_metrics.csv").set_index(["method", "variant", "prompt_set", "dataset"])
 
-    scores = score_frame(read_predictions(DATA / "official_confusions.csv.gz"), replicates=0)
+    scores = score_frame(read_predictions(DATA / "official_confusions.csv.gz"))
 
     assert len(scores) == len(published) == 120
     for score in scores:
@@ -31,7 +31,7 @@ def test_the_authors_confusion_matrices_give_all_their_logged_scores() -> None:
 def test_each_run_and_dataset_is_scored_on_its_own_in_the_order_of_the_file() -> None:
     rows = frame(method=["b", "b", "a"], variant=["x=1", "x=2", "x=1"], prompt_set="P-1", seed=[2, 2, 1])
 
-    scores = score_frame(rows, replicates=0)
+    scores = score_frame(rows)
 
     assert [(s.method, s.variant, s.seed, s.war) for s in scores] == [
         ("b", "x=1", 2, 100.0),
@@ -41,20 +41,20 @@ def test_each_run_and_dataset_is_scored_on_its_own_in_the_order_of_the_file() ->
 
 
 def test_two_protocols_of_one_method_are_not_pooled() -> None:
-    scores = score_frame(frame(protocol=["paper", "native", "paper"]), replicates=0)
+    scores = score_frame(frame(protocol=["paper", "native", "paper"]))
 
     assert [(s.protocol, s.n) for s in scores] == [("paper", 2), ("native", 1)]
 
 
 def test_folds_are_averaged_and_kept() -> None:
-    (score,) = score_frame(frame(fold=["2", "1", "1"]), replicates=0)
+    (score,) = score_frame(frame(fold=["2", "1", "1"]))
 
     assert [(fold.fold, fold.war, fold.n) for fold in score.folds] == [("2", 100.0, 1), ("1", 50.0, 2)]
     assert (score.war, score.n) == (75.0, 3)
 
 
 def test_missing_fold_column_is_one_fold() -> None:
-    (score,) = score_frame(frame(), replicates=0)
+    (score,) = score_frame(frame())
 
     assert [fold.fold for fold in score.folds] == ["1"]
     assert (score.method, score.variant, score.prompt_set, score.seed) == (None, None, None, None)
@@ -76,15 +76,15 @@ def test_names_and_their_indices_give_the_same_scores() -> None:
 
 
 def test_an_answer_without_a_class_counts_as_wrong_and_is_told() -> None:
-    (score,) = score_frame(frame(prediction=[0, -1, 1]), replicates=0)
-    (named,) = score_frame(frame(label=["a", "a", "b"], prediction=["a", "-1", "b"]), replicates=0)
+    (score,) = score_frame(frame(prediction=[0, -1, 1]))
+    (named,) = score_frame(frame(label=["a", "a", "b"], prediction=["a", "-1", "b"]))
 
     assert (score.war, score.no_class) == (pytest.approx(200 / 3), 1)
     assert (named.uar, named.no_class) == (75.0, 1)
 
 
 def test_a_predicted_name_that_no_sample_has_is_told() -> None:
-    (score,) = score_frame(frame(label=["joy", "joy", "fear"], prediction=["joy", "happy", "fear"]), replicates=0)
+    (score,) = score_frame(frame(label=["joy", "joy", "fear"], prediction=["joy", "happy", "fear"]))
 
     assert score.notes == ("predicted, but no sample's label: happy",)
 
@@ -96,7 +96,7 @@ def test_a_score_goes_into_json_and_back() -> None:
 
     assert (read["uar"], read["seed"], read["n"]) == (75.0, 3, 3)
     assert read["folds"] == [{"fold": "1", "uar": 75.0, "war": pytest.approx(200 / 3), "n": 3}]
-    assert read["war_interval"] == list(score.war_interval or ())
+    assert read["war_interval"] == list(score.war_interval)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +128,6 @@ def test_contradictions_are_errors(columns: dict[str, object], expected: str) ->
 
 
 def test_a_sample_may_come_again_in_another_fold_or_run() -> None:
-    scores = score_frame(frame(sample=["7", "7", "7"], fold=["1", "2", "1"], seed=[1, 1, 2]), replicates=0)
+    scores = score_frame(frame(sample=["7", "7", "7"], fold=["1", "2", "1"], seed=[1, 1, 2]))
 
     assert [score.n for score in scores] == [2, 1]

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from bench.mini import clips
-from bench.mini.captions import action_caption, remarks
+from bench.mini.captions import remarks, viewer_caption
 from bench.mini.census import CAER_S
 from bench.mini.expressions import AUS, EXPRESSIONS, PROTOTYPES, action_units, generator
 from bench.mini.faces import draw
-from bench.mini.layouts import Drawn, clip, face_of_clip, picture, prepare
+from bench.mini.layouts import Sample, clip, face_of_clip, picture, prepare
 from bench.mini.people import Face, Identity, random_face
 
 VISIBLE = 0.5
@@ -26,9 +26,9 @@ def shown(aus: dict[int, float]) -> np.ndarray:
 
 
 def test_a_stream_draws_the_same_bytes_whatever_was_drawn_before() -> None:
-    sample = Drawn(("test", "raf-db", "1", 3), "anger", 100)
+    sample = Sample(("test", "raf-db", "1", 3), "anger", 100)
     first = picture(sample)
-    picture(Drawn(("test", "raf-db", "1", 4), "fear", 100))
+    picture(Sample(("test", "raf-db", "1", 4), "fear", 100))
     assert picture(sample).tobytes() == first.tobytes()
 
 
@@ -46,14 +46,14 @@ def test_a_clips_caption_is_of_the_face_that_is_drawn_and_names_what_it_does(mon
         seen.append(random_face(expression, rng))
         return seen[-1]
 
-    sample = Drawn(("test", "mafw", "1", 0), "surprise", 32)
+    sample = Sample(("test", "mafw", "1", 0), "surprise", 32)
     monkeypatch.setattr(clips, "random_face", watched)
     next(iter(clip(sample)))
     assert seen == [face_of_clip(sample)]
     face = replace(seen[0], aus=tuple({12: 0.9, 25: 0.3, 4: 0.1}.get(unit, 0.0) for unit in AUS))
-    said = action_caption(face, "happiness", generator("test", "said"))
+    said = viewer_caption(face, "happiness", generator("test", "said"))
     assert said.endswith(" hair. The raised lip corners, the slightly parted lips.") and "eyebrows" not in said
-    still = action_caption(replace(face, aus=(0.0,) * len(AUS)), "neutral", generator("test", "said"))
+    still = viewer_caption(replace(face, aus=(0.0,) * len(AUS)), "neutral", generator("test", "said"))
     assert still.endswith("The face is at rest.")
 
 

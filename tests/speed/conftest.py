@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from course import BACKBONES, CARD, COUNT, NAMES, Course
+from class_folders import class_folders
+from course import BACKBONES, COUNT, NAMES, Course
 from PIL import Image
 
 
@@ -16,7 +17,7 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
 
     root = tmp_path_factory.mktemp("speed")
     (root / "cards").mkdir()
-    (root / "cards" / "speed.toml").write_text(CARD)
+    (root / "cards" / "speed.toml").write_text(class_folders("speed"))
     rng = np.random.default_rng(0)
     pictures = []
     for number in range(COUNT):

@@ -12,21 +12,6 @@ BACKBONES = os.environ.get("BENCH_SPEED_BACKBONES", "B32").split(",")
 DEVICE = os.environ.get("BENCH_SPEED_DEVICE", "cpu")
 DTYPE = os.environ.get("BENCH_SPEED_DTYPE", "float32")
 NAMES = {"B32": "ViT-B-32", "B16": "ViT-B-16", "L14": "ViT-L-14"}
-CARD = """
-kind = "dataset"
-name = "speed"
-media = "image"
-classes = ["happiness", "sadness"]
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = { path = "" }
-"""
 
 
 @dataclass(frozen=True)

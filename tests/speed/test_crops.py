@@ -15,26 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from class_folders import class_folders
 from PIL import Image
 
 CLIPS, FRAMES = 4, 16
 WIDTH, HEIGHT = 640, 480
 ROUNDS = 3
-CARD = """
-kind = "dataset"
-name = "films"
-media = "clip"
-classes = ["happiness", "sadness"]
-[obtain]
-page = "-"
-licence = "-"
-how = "-"
-[[layouts]]
-name = "class folders"
-reader = "bench.data.readers.folders:read"
-needs = ["happiness"]
-options = { path = "" }
-"""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +31,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     root = tmp_path_factory.mktemp("films")
     (root / "cards").mkdir()
-    (root / "cards" / "films.toml").write_text(CARD)
+    (root / "cards" / "films.toml").write_text(class_folders("films", "clip"))
     photograph = Image.fromarray(data.astronaut())
     for clip in range(CLIPS):
         path = root / "data" / ("happiness", "sadness")[clip % 2] / f"{clip}.mp4"

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from bench.faces.base import COLUMNS, Pictures, Rows
+from bench.faces.detectors.shrunk import rescale, resized, size_seen
 
 INPUT, OUTPUTS = "input.1", ("537", "538", "539", "540")
 STRIDE = 4
@@ -65,21 +65,15 @@ class CenterFace:
 
     def detect(self, pictures: Pictures) -> Rows:
         """Faces of `[B, H, W, 3]`; see `bench.faces.base`."""
-        height, width = pictures.shape[1:3]
-        shrink = min(1.0, self._longest / max(height, width))
-        seen = tuple(max(MULTIPLE, MULTIPLE * -(-round(side * shrink) // MULTIPLE)) for side in (width, height))
-        resized = [np.asarray(Image.fromarray(picture).resize(seen, Image.Resampling.BILINEAR)) for picture in pictures]
-        pixels = np.ascontiguousarray(np.stack(resized).transpose(0, 3, 1, 2), np.float32)
+        seen = size_seen(pictures, self._longest, MULTIPLE)
+        pixels = np.ascontiguousarray(resized(pictures, seen).transpose(0, 3, 1, 2), np.float32)
         heat, size, offset, points = self._session.run(OUTPUTS, {INPUT: pixels})
         lowest = min(self._threshold, LOWEST_VOTER) if self._voting else self._threshold
         found = [
             decode(number, (heat[number, 0], size[number], offset[number], points[number]), seen, lowest)
             for number in range(len(pictures))
         ]
-        rows = np.concatenate([self._faces(cells) for cells in found])
-        rows[:, [1, 3, *range(6, 16, 2)]] *= width / seen[0]
-        rows[:, [2, 4, *range(7, 16, 2)]] *= height / seen[1]
-        return rows
+        return rescale(np.concatenate([self._faces(cells) for cells in found]), seen, pictures)
 
     def _faces(self, cells: Rows) -> Rows:
         """The faces among one picture's cells."""

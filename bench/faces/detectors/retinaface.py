@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from bench.errors import BenchError
 from bench.faces.base import COLUMNS, Pictures, Rows
 from bench.faces.detectors.onnx_session import open_session
+from bench.faces.detectors.shrunk import rescale, resized, size_seen
 
 
 class RetinaFace:
@@ -55,14 +55,8 @@ class RetinaFace:
 
     def detect(self, pictures: Pictures) -> Rows:
         """Faces of `[B, H, W, 3]`; see `bench.faces.base`. Coordinates are whole pixels of what the network saw."""
-        height, width = pictures.shape[1:3]
-        shrink = min(1.0, self._longest / max(height, width))
-        seen = max(1, round(width * shrink)), max(1, round(height * shrink))
-        if shrink < 1:
-            pictures = np.stack(
-                [np.asarray(Image.fromarray(one).resize(seen, Image.Resampling.BILINEAR)) for one in pictures]
-            )
-        pixels = self._before(pictures)
+        seen = size_seen(pictures, self._longest)
+        pixels = self._before(resized(pictures, seen))
         found = self._after(self._session.run(None, {"input": pixels}), *pixels.shape, **self._rules)
         rows = [
             (
@@ -73,7 +67,4 @@ class RetinaFace:
             for number, faces in enumerate(found)
             for face in faces
         ]
-        table = np.array(rows, np.float32).reshape(-1, len(COLUMNS))
-        table[:, [1, 3, *range(6, 16, 2)]] *= width / seen[0]
-        table[:, [2, 4, *range(7, 16, 2)]] *= height / seen[1]
-        return table
+        return rescale(np.array(rows, np.float32).reshape(-1, len(COLUMNS)), seen, pictures)

@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.faces.base import COLUMNS, Pictures, Rows
+from bench.faces.detectors.shrunk import rescale, size_seen
 
 MOST = 5000
 
@@ -55,18 +56,16 @@ class YuNet:
         """Faces of `[B, H, W, 3]`; see `bench.faces.base`."""
         import cv2
 
-        height, width = pictures.shape[1:3]
-        shrink = min(1.0, self._longest / max(height, width))
-        seen = max(1, round(width * shrink)), max(1, round(height * shrink))
+        seen = size_seen(pictures, self._longest)
         network = self._own()
         network.setInputSize(seen)
         tables = [np.empty((0, len(COLUMNS)), np.float32)]
         for number, picture in enumerate(pictures):
-            resized = cv2.resize(picture, seen, interpolation=cv2.INTER_AREA) if shrink < 1 else picture
-            _, found = network.detect(np.ascontiguousarray(resized[..., ::-1]))
+            small = picture if picture.shape[1::-1] == seen else cv2.resize(picture, seen, interpolation=cv2.INTER_AREA)
+            _, found = network.detect(np.ascontiguousarray(small[..., ::-1]))
             if found is not None:
-                tables.append(_rows(number, found, width / seen[0], height / seen[1]))
-        return np.concatenate(tables)
+                tables.append(_rows(number, found))
+        return rescale(np.concatenate(tables), seen, pictures)
 
     def _own(self) -> Any:
         import cv2
@@ -81,12 +80,10 @@ class YuNet:
         return self._local.network
 
 
-def _rows(number: int, found: Rows, horizontal: float, vertical: float) -> Rows:
-    """OpenCV's fifteen columns (left, top, width, height, five landmarks, score) as ours, in the picture's pixels."""
+def _rows(number: int, found: Rows) -> Rows:
+    """OpenCV's fifteen columns (left, top, width, height, five landmarks, score) as ours."""
     rows = np.empty((len(found), len(COLUMNS)), np.float32)
     rows[:, 0], rows[:, 5] = number, found[:, 14]
     rows[:, 1:3], rows[:, 3:5] = found[:, :2], found[:, :2] + found[:, 2:4]
     rows[:, 6:] = found[:, 4:14]
-    rows[:, [1, 3, *range(6, 16, 2)]] *= horizontal
-    rows[:, [2, 4, *range(7, 16, 2)]] *= vertical
     return rows

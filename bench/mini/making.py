@@ -1,0 +1,41 @@
+"""What the commands that make the miniature's weights share: their options, and how much a quick try leaves out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+WEIGHTS = Path(__file__).parent / "weights"
+FEWEST_FACES = 512
+"""A quick try draws no fewer: a head's batch, and enough patches to start a tower from."""
+
+
+def arguments(prog: str, description: str | None, *, threads: int) -> argparse.Namespace:
+    """The command line as `out`, an existing folder, and `scale`; torch is told its threads.
+
+    Args:
+        prog: how the command is called.
+        description: what it does.
+        threads: the default number.
+    """
+    parser = argparse.ArgumentParser(
+        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS, metavar="DIR", help="the folder that the weights go to")
+    parser.add_argument("--threads", type=int, default=threads, metavar="N", help=f"torch's; {threads} by default")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="SHARE", help="of faces and steps, for a quick try")
+    args = parser.parse_args()
+    if not 0 < args.scale <= 1:
+        parser.error(f"--scale {args.scale:g}: a share lies above 0 and is at most 1")
+    if args.scale < 1 and args.out == WEIGHTS:
+        parser.error(f"--scale {args.scale:g} would put a quick try's weights over those that ship; name --out DIR")
+    args.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(args.threads)
+    return args
+
+
+def at_scale(faces: int, scale: float) -> int:
+    """How many faces are drawn for a share of the work."""
+    return min(faces, max(FEWEST_FACES, round(faces * scale)))
