@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bench.data.decode import read, video_length
+from bench.data import video_pool
+from bench.data.decode import read
 from bench.data.samples import Blob
 from bench.errors import DataError
 
@@ -211,7 +212,7 @@ def _digest_of_file(path: Path) -> bytes:
 
 
 def _length_of_file(path: Path) -> bytes:
-    return video_length(path).to_bytes(8, "big")
+    return video_pool.length(path).to_bytes(8, "big")
 
 
 def _hash(blob: Blob, data: bytes) -> bytes:

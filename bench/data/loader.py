@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.decode import picture
+from bench.data.decode import decoded, read
 from bench.data.protocol import Pixels
 from bench.data.samples import FrameRef
 from bench.data.transforms import prepare
@@ -156,7 +156,7 @@ def _decode(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
     results: list[Outcome] = []
     for item in task:
         try:
-            done = {ref: prepare(picture(ref.blob), pixels, size) for ref in dict.fromkeys(item.frames)}
+            done = {ref: prepare(decoded(read(ref.blob), ref.blob), pixels, size) for ref in dict.fromkeys(item.frames)}
             results.append(np.stack([done[ref] for ref in item.frames]))
         except DataError as error:
             results.append(error.what)
