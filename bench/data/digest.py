@@ -32,12 +32,36 @@ def digest(blob: Blob) -> bytes:
     Raises:
         DataError: the blob cannot be read.
     """
-    return _hash(blob, read(blob))
+    return digest_of(blob, read(blob))
+
+
+def digest_of(blob: Blob, data: bytes) -> bytes:
+    """`digest` of bytes that were read already."""
+    hasher = hashlib.blake2b(digest_size=SIZE)
+    if blob.codec != "image":
+        hasher.update(f"{blob.codec}\0".encode())
+    hasher.update(data)
+    return hasher.digest()
 
 
 def video_frame_digest(video: bytes, index: int) -> bytes:
     """The digest of one frame of a video: of the video file's digest and the frame's index."""
     return hashlib.blake2b(video + index.to_bytes(8, "big"), digest_size=SIZE, person=b"video frame").digest()
+
+
+def clip_digest(frames: Sequence[bytes]) -> bytes:
+    """The digest of a whole clip: of its frames' digests, in order."""
+    return hashlib.blake2b(b"".join(frames), digest_size=SIZE).digest()
+
+
+def fits(key: bytes, frames: Sequence[bytes]) -> bool:
+    """Whether a key may stand for these frames: the digest of the only one or of the clip, or no digest at all.
+
+    Args:
+        key: as long as a digest, the only length that the store takes; or a name of another length, which fits any frames.
+        frames: their digests.
+    """
+    return len(key) != SIZE or key == clip_digest(frames) or [key] == list(frames)
 
 
 def digests(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
@@ -213,14 +237,6 @@ def _digest_of_file(path: Path) -> bytes:
 
 def _length_of_file(path: Path) -> bytes:
     return video_pool.length(path).to_bytes(8, "big")
-
-
-def _hash(blob: Blob, data: bytes) -> bytes:
-    hasher = hashlib.blake2b(digest_size=SIZE)
-    if blob.codec != "image":
-        hasher.update(f"{blob.codec}\0".encode())
-    hasher.update(data)
-    return hasher.digest()
 
 
 S = TypeVar("S")
