@@ -174,7 +174,7 @@ def _decode_stills(item: Item, pixels: Pixels, size: int) -> Array:
         others = f", or another of {len(data)} frames," if len(data) > 1 else ""
         raise DataError(f"{item.frames[0].blob.path}{others} changed while the run was going: run again")
     done = {ref: prepare(decoded(found, ref.blob), pixels, size) for ref, found in data.items()}
-    return np.stack([done[ref] for ref in item.frames])
+    return done[item.frames[0]][None] if len(item.frames) == 1 else np.stack([done[ref] for ref in item.frames])
 
 
 def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
