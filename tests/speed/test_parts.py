@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def test_decode(course: Any, benchmark: Any, decoder: str) -> None:
     benchmark(lambda: [DECODERS[decoder](blob) for blob in blobs])
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", sorted({1, 2, os.cpu_count() or 1}))
 def test_stream(course: Any, benchmark: Any, workers: int) -> None:
     blobs = [Blob(path) for path in course.pictures]
     items = [Item(digest(blob), (FrameRef(blob),)) for blob in blobs]
