@@ -53,7 +53,18 @@ SCHEMA = pa.schema(
     metadata={"fer-bench.schema": str(SCHEMA_VERSION)},
 )
 
-PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "numpy", "pillow", "decord", "av", "pyarrow")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "open_clip_torch",
+    "transformers",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "decord",
+    "av",
+    "pyarrow",
+)
 
 
 class CellKey(NamedTuple):

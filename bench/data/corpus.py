@@ -93,11 +93,6 @@ class Corpus:
         return hasher.hexdigest()
 
 
-def clip_digest(frames: Sequence[bytes]) -> bytes:
-    """The digest that a whole clip's result is stored under: its frames, in order."""
-    return hashlib.blake2b(b"".join(frames), digest_size=16).digest()
-
-
 def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: DigestCache, workers: int) -> Corpus:
     """Open every fold of a dataset, choose the frames of every sample and hash them.
 

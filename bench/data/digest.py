@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from bench.data.decode import read, video_length
+from bench.data import video_pool
+from bench.data.decode import read
 from bench.data.samples import Blob
 from bench.errors import DataError
 from bench.keys import BYTES
@@ -32,12 +33,36 @@ def digest(blob: Blob) -> bytes:
     Raises:
         DataError: the blob cannot be read.
     """
-    return _hash(blob, read(blob))
+    return digest_of(blob, read(blob))
+
+
+def digest_of(blob: Blob, data: bytes) -> bytes:
+    """`digest` of bytes that were read already."""
+    hasher = hashlib.blake2b(digest_size=BYTES)
+    if blob.codec != "image":
+        hasher.update(f"{blob.codec}\0".encode())
+    hasher.update(data)
+    return hasher.digest()
 
 
 def video_frame_digest(video: bytes, index: int) -> bytes:
     """The digest of one frame of a video: of the video file's digest and the frame's index."""
     return hashlib.blake2b(video + index.to_bytes(8, "big"), digest_size=BYTES, person=b"video frame").digest()
+
+
+def clip_digest(frames: Sequence[bytes]) -> bytes:
+    """The digest of a whole clip: of its frames' digests, in order."""
+    return hashlib.blake2b(b"".join(frames), digest_size=BYTES).digest()
+
+
+def fits(key: bytes, frames: Sequence[bytes]) -> bool:
+    """Whether a key may stand for these frames: the digest of the only one or of the clip, or no digest at all.
+
+    Args:
+        key: as long as a digest, the only length that the store takes; or a name of another length, which fits any frames.
+        frames: their digests.
+    """
+    return len(key) != BYTES or key == clip_digest(frames) or [key] == list(frames)
 
 
 def digests(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
@@ -226,15 +251,7 @@ def _sha256_of_file(file: str) -> bytes:
 
 
 def _length_of_file(file: str) -> bytes:
-    return video_length(Path(file)).to_bytes(8, "big")
-
-
-def _hash(blob: Blob, data: bytes) -> bytes:
-    hasher = hashlib.blake2b(digest_size=BYTES)
-    if blob.codec != "image":
-        hasher.update(f"{blob.codec}\0".encode())
-    hasher.update(data)
-    return hasher.digest()
+    return video_pool.length(Path(file)).to_bytes(8, "big")
 
 
 S = TypeVar("S")

@@ -8,7 +8,8 @@ from typing import overload
 
 import numpy as np
 
-from bench.data.corpus import Corpus, clip_digest
+from bench.data.corpus import Corpus
+from bench.data.digest import clip_digest
 from bench.data.loader import Item
 from bench.keys import Keys, Places, distinct, joined, keys_of, whole
 

@@ -1,6 +1,7 @@
 """From items to batches of prepared pixels, decoded by several threads ahead of whoever takes them.
 
 Decoding and resizing release the interpreter lock, so threads scale; memory is bounded by the window of tasks ahead.
+What is decoded are the bytes that an item's key is the digest of, or the item fails: a row would stay under a wrong key for ever.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.decode import picture
+from bench.data.decode import decoded, read
+from bench.data.digest import digest, digest_of, fits, video_frame_digest
 from bench.data.protocol import Pixels
 from bench.data.samples import FrameRef
 from bench.data.transforms import prepare
@@ -29,7 +31,10 @@ Array = npt.NDArray[Any]
 
 
 class Item(NamedTuple):
-    """One input of a network: a picture, or the frames of a clip, under the digest its result is stored by."""
+    """One input of a network: a picture, or the frames of a clip, under the digest its result is stored by.
+
+    Where nothing is stored the key may be any name that is not as long as a digest; see `bench.data.digest.fits`.
+    """
 
     key: bytes
     frames: tuple[FrameRef, ...]
@@ -155,18 +160,41 @@ def _decode(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
     results: list[Outcome] = []
     for item in task:
         try:
-            done = {ref: prepare(picture(ref.blob), pixels, size) for ref in dict.fromkeys(item.frames)}
-            results.append(np.stack([done[ref] for ref in item.frames]))
+            results.append(_decode_stills(item, pixels, size))
         except DataError as error:
             results.append(error.what)
     return results
 
 
+def _decode_stills(item: Item, pixels: Pixels, size: int) -> Array:
+    data = {ref: read(ref.blob) for ref in dict.fromkeys(item.frames)}
+    digests = {ref: digest_of(ref.blob, found) for ref, found in data.items()}
+    if not fits(item.key, [digests[ref] for ref in item.frames]):
+        others = f", or another of {len(data)} frames," if len(data) > 1 else ""
+        raise DataError(f"{item.frames[0].blob.path}{others} changed while the run was going: run again")
+    done = {ref: prepare(decoded(found, ref.blob), pixels, size) for ref, found in data.items()}
+    return done[item.frames[0]][None] if len(item.frames) == 1 else np.stack([done[ref] for ref in item.frames])
+
+
 def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
+    """The items of one video. It is hashed after the decoder has read it, so that a change before that moment is found."""
     wanted = sorted({ref.index for item in task for ref in item.frames if ref.index is not None})
-    path = task[0].frames[0].blob.path
+    blob = task[0].frames[0].blob
+    done: dict[int, Array] = {}
+    fault = ""
     try:
-        done = dict(prepared(path, wanted, pixels, size))
+        done = dict(prepared(blob.path, wanted, pixels, size))
     except DataError as error:
-        return [error.what] * len(task)
-    return [np.stack([done[ref.index] for ref in item.frames if ref.index is not None]) for item in task]
+        fault = error.what
+    try:
+        video = digest(blob)
+    except DataError as error:
+        return [fault or error.what] * len(task)
+    results: list[Outcome] = []
+    for item in task:
+        indices = [ref.index for ref in item.frames if ref.index is not None]
+        if not fits(item.key, [video_frame_digest(video, index) for index in indices]):
+            results.append(f"{blob.path} changed while the run was going: run again")
+        else:
+            results.append(fault or np.stack([done[index] for index in indices]))
+    return results

@@ -7,8 +7,9 @@ from pathlib import Path
 from PIL import Image
 
 from bench.cards.schema import DatasetCard
+from bench.data import video_pool
 from bench.data.datasets import open_split
-from bench.data.decode import picture, video_frames, video_length
+from bench.data.decode import picture
 from bench.data.samples import Frames, Media, Still
 from bench.errors import DataError
 
@@ -34,5 +35,5 @@ def preview(media: Media) -> Image.Image:
         if not media.names:
             raise DataError(f"{media.folder} has no frame on disk")
         return picture(media.blobs[len(media.names) // 2])
-    (frame,) = video_frames(media.path, [video_length(media.path) // 2])
+    (frame,) = video_pool.frames(media.path, [video_pool.length(media.path) // 2])
     return Image.fromarray(frame)

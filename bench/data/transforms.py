@@ -22,7 +22,7 @@ def prepare(image: Image.Image, pixels: Pixels, size: int) -> npt.NDArray[Any]:
     stage `tensor` its `ToTensor`, `Normalize`, `Resize(antialias=False)` and `CenterCrop`, in this order.
 
     Args:
-        image: an RGB picture.
+        image: a picture in mode `RGB`, or `RGBX` whose fourth band is left out.
         pixels: the input protocol.
         size: S, the side of the square output in pixels.
 
@@ -37,10 +37,12 @@ def prepare(image: Image.Image, pixels: Pixels, size: int) -> npt.NDArray[Any]:
     width, height = _resized(image.size, pixels, size)
     if pixels.stage == "tensor":
         return _prepare_tensor(image, pixels, size, (width, height))
-    resized = image.resize((width, height), RESAMPLING[pixels.interpolation])
-    left, top = _crop_start(width, size), _crop_start(height, size)
-    cropped = resized.crop((left, top, left + size, top + size))
-    return np.ascontiguousarray(np.asarray(cropped).transpose(2, 0, 1))
+    if image.size != (width, height):
+        image = image.resize((width, height), RESAMPLING[pixels.interpolation])
+    if (width, height) != (size, size):
+        left, top = _crop_start(width, size), _crop_start(height, size)
+        image = image.crop((left, top, left + size, top + size))
+    return np.ascontiguousarray(_channels_first(image))
 
 
 def finish(batch: npt.NDArray[Any], pixels: Pixels) -> npt.NDArray[np.float32]:
@@ -83,6 +85,10 @@ def _resized(before: tuple[int, int], pixels: Pixels, size: int) -> tuple[int, i
     return (short, longer) if width <= height else (longer, short)
 
 
+def _channels_first(image: Image.Image) -> npt.NDArray[np.uint8]:
+    return np.asarray(image)[..., :3].transpose(2, 0, 1)
+
+
 def _crop_start(side: int, size: int) -> int:
     """Where a centre crop begins: torchvision rounds half to even."""
     return round((side - size) / 2)
@@ -92,7 +98,7 @@ def _prepare_tensor(image: Image.Image, pixels: Pixels, size: int, resized: tupl
     import torch
     from torch.nn.functional import interpolate
 
-    scaled = np.asarray(image).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    scaled = _channels_first(image).astype(np.float32) / np.float32(255)
     tensor = torch.from_numpy(np.ascontiguousarray(_normalise(scaled, pixels)))[None]
     width, height = resized
     if tensor.shape[-2:] != (height, width):

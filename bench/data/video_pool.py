@@ -27,7 +27,7 @@ from PIL import Image
 import bench
 from bench.data.protocol import Pixels
 from bench.data.transforms import prepare
-from bench.data.video import Frame
+from bench.data.video import Frame, in_order
 from bench.errors import BenchError, DataError
 from bench.isolated import wire
 
@@ -60,6 +60,15 @@ def decode(path: Path, indices: Sequence[int]) -> Generator[tuple[int, Frame], N
     with closing(_ask(path, {"indices": [int(index) for index in indices]})) as answers:
         for answer in answers:
             yield from zip(answer.body["indices"], answer.arrays, strict=True)
+
+
+def frames(path: Path, indices: Sequence[int]) -> list[Frame]:
+    """Frames as `decode` gives them, in the order asked for; an index may occur twice.
+
+    Raises:
+        DataError: see `decode`.
+    """
+    return in_order(decode(path, indices), indices)
 
 
 def prepared(path: Path, indices: Sequence[int], pixels: Pixels, size: int) -> Iterator[tuple[int, Prepared]]:

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.corpus import Corpus, clip_digest
+from bench.data.corpus import Corpus
+from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling

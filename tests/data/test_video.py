@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from bench.data.decode import video_frames, video_length
+from bench.data import video_pool
 from bench.data.video import AvVideo, DecordVideo, OpenedVideo, in_order
 from bench.errors import DataError
 
@@ -33,11 +33,11 @@ def test_both_readers_give_the_same_bits_for_any_choice_of_frames(film, name, co
 
 def test_frames_are_rgb_and_in_the_order_asked_for(film):
     path = film("a.mp4", "libx264", width=98, height=82)
-    frames = video_frames(path, [20, 5, 20])
+    frames = video_pool.frames(path, [20, 5, 20])
     assert [(frame.shape, frame.dtype) for frame in frames] == [((82, 98, 3), np.uint8)] * 3
     assert np.array_equal(frames[0], frames[2])
     assert not np.array_equal(frames[0], frames[1])
-    assert video_length(path) == 40
+    assert video_pool.length(path) == 40
 
 
 def test_the_second_reader_takes_over_where_the_first_is_missing_or_fails_on_a_frame(film):
@@ -68,15 +68,15 @@ def test_the_second_reader_takes_over_where_the_first_is_missing_or_fails_on_a_f
 def test_a_video_of_zero_bytes_is_an_error_that_names_it(tmp_path):
     (tmp_path / "empty.mp4").touch()
     with pytest.raises(DataError, match=r"empty.mp4 is an empty video \(zero bytes\)"):
-        video_length(tmp_path / "empty.mp4")
+        video_pool.length(tmp_path / "empty.mp4")
 
 
 def test_a_missing_video_and_one_that_is_no_video_are_errors_that_name_it(tmp_path):
     with pytest.raises(DataError, match=r"gone.avi cannot be read"):
-        video_length(tmp_path / "gone.avi")
+        video_pool.length(tmp_path / "gone.avi")
     (tmp_path / "text.avi").write_text("this is no video\n" * 100)
     with pytest.raises(DataError, match=r"text.avi cannot be read as a video \(AvVideo: .*; DecordVideo: "):
-        video_length(tmp_path / "text.avi")
+        video_pool.length(tmp_path / "text.avi")
 
 
 @pytest.mark.parametrize(("name", "codec", "options"), [*FILMS, ("e.mp4", "libx264", {"movflags": "faststart"})])
@@ -85,7 +85,7 @@ def test_a_video_that_is_cut_short_is_an_error_that_names_it(film, name, codec, 
     data = path.read_bytes()
     path.write_bytes(data[: len(data) * 6 // 10])
     with pytest.raises(DataError, match=name):
-        video_frames(path, range(video_length(path)))
+        video_pool.frames(path, range(video_pool.length(path)))
 
 
 def test_a_header_that_announces_more_frames_than_there_are_is_an_error(film):
@@ -95,12 +95,12 @@ def test_a_header_that_announces_more_frames_than_there_are_is_an_error(film):
     assert int.from_bytes(data[start : start + 4], "little") == 40
     path.write_bytes(data[:start] + (400).to_bytes(4, "little") + data[start + 4 :])
     with pytest.raises(DataError, match=r"a.avi: its header announces 400 frames, but 40 are there"):
-        video_length(path)
+        video_pool.length(path)
 
 
 def test_a_frame_outside_the_video_is_an_error(film):
     with pytest.raises(DataError, match=r"a.mp4: frame 8 is wanted, but it has 8 frames"):
-        video_frames(film("a.mp4", "libx264", count=8), [0, 8])
+        video_pool.frames(film("a.mp4", "libx264", count=8), [0, 8])
 
 
 def test_a_file_with_sound_only_is_no_video(tmp_path):
@@ -114,4 +114,4 @@ def test_a_file_with_sound_only_is_no_video(tmp_path):
         container.mux(stream.encode(sound))
         container.mux(stream.encode())
     with pytest.raises(DataError, match=r"sound.mp4 .*it has no video stream"):
-        video_length(path)
+        video_pool.length(path)

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from bench.data import video, video_pool
-from bench.data.decode import video_frames, video_length
 from bench.data.loader import Item, stream
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
@@ -94,8 +93,8 @@ def test_frames_are_those_that_the_reader_gives_here(film: MakeFilm) -> None:
     path = film("a.mp4", "libx264", bf="3")
     wanted = [30, 3, 3, 17]
     here = video.in_order(video.AvVideo(path).decode(wanted), wanted)
-    assert all(np.array_equal(a, b) for a, b in zip(video_frames(path, wanted), here, strict=True))
-    assert video_length(path) == 40
+    assert all(np.array_equal(a, b) for a, b in zip(video_pool.frames(path, wanted), here, strict=True))
+    assert video_pool.length(path) == 40
 
 
 @pytest.mark.parametrize(
@@ -113,9 +112,9 @@ def test_what_a_decoder_does_to_its_process_is_an_error_that_names_the_file(
 ) -> None:
     good, bad = film("good.avi", "mpeg4"), film(name, "mpeg4")
     with pytest.raises(DataError) as caught:
-        video_frames(bad, [1, 2, 3])
+        video_pool.frames(bad, [1, 2, 3])
     assert str(bad) in caught.value.what and said in caught.value.what
-    assert len(video_frames(good, [1, 2, 3])) == 3
+    assert len(video_pool.frames(good, [1, 2, 3])) == 3
 
 
 def test_a_crash_costs_one_item_of_a_stream(pool: video_pool._Pool, film: MakeFilm) -> None:
@@ -127,27 +126,27 @@ def test_a_crash_costs_one_item_of_a_stream(pool: video_pool._Pool, film: MakeFi
 
 
 def test_what_a_library_prints_is_no_message(pool: video_pool._Pool, film: MakeFilm) -> None:
-    assert len(video_frames(film("print-frame.avi", "mpeg4"), [1, 2, 3])) == 3
+    assert len(video_pool.frames(film("print-frame.avi", "mpeg4"), [1, 2, 3])) == 3
 
 
 def test_one_process_decodes_one_video_after_another(pool: video_pool._Pool, film: MakeFilm, tmp_path: Path) -> None:
     path = film("a.avi", "mpeg4")
-    video_length(path)
+    video_pool.length(path)
     first = pid(pool)
-    video_frames(path, [1])
+    video_pool.frames(path, [1])
     (tmp_path / "text.avi").write_text("this is no video\n" * 100)
     with pytest.raises(DataError, match=r"text\.avi cannot be read as a video"):
-        video_length(tmp_path / "text.avi")
+        video_pool.length(tmp_path / "text.avi")
     assert pid(pool) == first
 
 
 def test_a_process_that_ended_while_it_was_idle_is_replaced(pool: video_pool._Pool, film: MakeFilm) -> None:
     path = film("a.avi", "mpeg4")
-    video_length(path)
+    video_pool.length(path)
     process = pid(pool)
     os.kill(process, signal.SIGKILL)
     assert gone(process)
-    assert video_length(path) == 40
+    assert video_pool.length(path) == 40
 
 
 def test_frames_that_nobody_waits_for_end_the_process(pool: video_pool._Pool, film: MakeFilm) -> None:
@@ -161,7 +160,7 @@ def test_frames_that_nobody_waits_for_end_the_process(pool: video_pool._Pool, fi
 
 def test_threads_have_a_process_each_and_no_more(pool: video_pool._Pool, film: MakeFilm) -> None:
     path = film("a.avi", "mpeg4")
-    threads = [threading.Thread(target=video_length, args=(path,)) for _ in range(3)]
+    threads = [threading.Thread(target=video_pool.length, args=(path,)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -192,6 +192,66 @@ def _prepare_picture(path: Path) -> object:
     return pixels
 
 
+def _jpegs(folder: Path) -> dict[str, bytes]:
+    """What a JPEG file may be: each subsampling and coding, and what Pillow looks at that another decoder passes over."""
+    from PIL import Image
+
+    noise = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).resize((90, 121))
+    large = Image.fromarray(noise).resize((500, 400))  # more than Pillow reads at once
+    exif = Image.Exif()
+    exif[0x0112], exif[0x011A], exif[0x0128] = 6, 72.0, 2
+    files = {
+        **{
+            f"{subsampling}{'p' if progressive else ''}.jpg": (
+                image, {"subsampling": subsampling, "progressive": progressive, "quality": 90},
+            )
+            for subsampling in (0, 1, 2) for progressive in (False, True)
+        },
+        "grey.jpg": (image.convert("L"), {}),
+        "large.jpg": (large, {"quality": 97}),
+        "tiny.jpg": (image.resize((3, 1)), {}),
+        "restarts.jpg": (image, {"restart_marker_blocks": 3}),
+        "comment.jpg": (image, {"comment": b"a word", "optimize": True}),
+        "rgb.jpg": (image, {"keep_rgb": True}),
+        "cmyk.jpg": (image.convert("CMYK"), {}),
+        "turned.jpg": (image, {"exif": exif}),
+        "profile.jpg": (image, {"icc_profile": b"x" * 500}),
+    }  # fmt: skip
+    found = {}
+    for name, (picture, options) in files.items():
+        buffer = io.BytesIO()
+        picture.save(buffer, "JPEG", **options)
+        found[name] = buffer.getvalue()
+    buffer = io.BytesIO()
+    image.save(buffer, "MPO", save_all=True, append_images=[image])
+    found["two.jpg"] = buffer.getvalue()
+    found["after.jpg"] = found["2.jpg"] + b"whatever follows"
+    found["scans.jpg"] = found["2p.jpg"][: found["2p.jpg"].rindex(b"\xff\xda")] + b"\xff\xd9"
+    return found
+
+
+def _decode_jpeg(path: Path) -> object:
+    """A network is shown what Pillow reads, or told Pillow's word on the file, whoever decodes."""
+    from bench.data.decode import decoded, picture, read
+    from bench.data.samples import Blob
+    from bench.errors import BenchError
+
+    blob = Blob(str(path))
+    try:
+        theirs = np.asarray(picture(blob))
+    except BenchError as error:
+        try:
+            decoded(read(blob), blob)
+        except BenchError as same:
+            assert str(same) == str(error)
+            raise
+        raise AssertionError(f"it is decoded, and Pillow says: {error}") from None
+    ours = np.asarray(decoded(read(blob), blob))[..., :3]
+    assert np.array_equal(ours, theirs)
+    return ours
+
+
 def _videos(folder: Path) -> dict[str, bytes]:
     import av
 
@@ -211,12 +271,12 @@ def _videos(folder: Path) -> dict[str, bytes]:
 
 
 def _decode_video(path: Path) -> object:
-    from bench.data.decode import video_frames, video_length
+    from bench.data import video_pool
     from bench.data.protocol import FrameSampling
     from bench.data.sampling import indices
 
-    wanted = indices(video_length(path), FrameSampling())
-    frames = video_frames(path, wanted)
+    wanted = indices(video_pool.length(path), FrameSampling())
+    frames = video_pool.frames(path, wanted)
     assert len(frames) == len(wanted) and all(frame.ndim == 3 and frame.dtype == np.uint8 for frame in frames)
     return frames
 
@@ -262,6 +322,7 @@ KINDS: dict[str, Kind] = {
     "predictions": Kind(_predictions, _score),
     "cards": Kind(_cards, _load_cards),
     "pictures": Kind(_pictures, _prepare_picture),
+    "jpegs": Kind(_jpegs, _decode_jpeg),
     "videos": Kind(_videos, _decode_video),
     "checkpoints": Kind(_checkpoints, _read_checkpoint),
 }

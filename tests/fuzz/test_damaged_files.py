@@ -15,7 +15,15 @@ from pathlib import Path
 import pytest
 from corpus import KINDS
 
-ATTEMPTS = {"lists": 300, "predictions": 80, "cards": 25, "pictures": 200, "videos": 80, "checkpoints": 120}
+ATTEMPTS = {
+    "lists": 300,
+    "predictions": 80,
+    "cards": 25,
+    "pictures": 200,
+    "jpegs": 400,
+    "videos": 80,
+    "checkpoints": 120,
+}
 MANY = int(os.environ.get("FUZZ", "1"))
 SECONDS = 2.0  # of the processor, for one file
 SILENCE = 60.0 + 20.0 * MANY

@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 
 from bench.cards.catalog import Catalog, load
+from bench.data import video_pool
 from bench.data.captions import with_captions
 from bench.data.datasets import find_layout, open_split
-from bench.data.decode import picture, video_frames, video_length
+from bench.data.decode import picture
 from bench.data.samples import Frames, Still, Video
 from bench.errors import BenchError
 from bench.mini.census import CAER_S, COUNTS
@@ -73,8 +74,8 @@ def test_every_picture_and_clip_can_be_decoded(world: MiniWorld, cards: Catalog)
                     frame.load()
             else:
                 assert isinstance(sample.media, Video)
-                last = video_length(sample.media.path) - 1
-                assert 17 <= last <= 39 and len(video_frames(sample.media.path, [last])) == 1
+                last = video_pool.length(sample.media.path) - 1
+                assert 17 <= last <= 39 and len(video_pool.frames(sample.media.path, [last])) == 1
 
 
 def test_a_ninth_of_ferv39k_is_too_short_for_the_frame_rule(world: MiniWorld, cards: Catalog) -> None:

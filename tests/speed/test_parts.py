@@ -1,7 +1,8 @@
-"""How fast each part is on its own: decode, transform, tower, store, metrics, table, start-up."""
+"""How fast each part is on its own: decode (beside Pillow), transform, both in threads, tower, store, metrics, table, start-up."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.decode import picture
+from bench.data.decode import decoded, picture, read
+from bench.data.digest import digest
+from bench.data.loader import Item, stream
 from bench.data.protocol import Pixels
-from bench.data.samples import Blob
+from bench.data.samples import Blob, FrameRef
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals
@@ -23,9 +26,21 @@ RECIPE = Recipe("frames", {"speed": 1})
 ROWS = 20_000
 
 
-def test_decode(course: Any, benchmark: Any) -> None:
+DECODERS = {"pillow": picture, "ours": lambda blob: decoded(read(blob), blob)}
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_decode(course: Any, benchmark: Any, decoder: str) -> None:
     blobs = [Blob(str(path)) for path in course.pictures[:32]]
-    benchmark(lambda: [picture(blob) for blob in blobs])
+    benchmark(lambda: [DECODERS[decoder](blob) for blob in blobs])
+
+
+@pytest.mark.parametrize("workers", sorted({1, 2, os.cpu_count() or 1}))
+def test_stream(course: Any, benchmark: Any, workers: int) -> None:
+    blobs = [Blob(str(path)) for path in course.pictures]
+    items = [Item(digest(blob), (FrameRef(blob),)) for blob in blobs]
+    benchmark(lambda: list(stream(items, PAPER, 224, workers=workers, batch=64)))
+    benchmark.extra_info["pictures a second"] = round(len(items) / benchmark.stats.stats.min)
 
 
 def test_transform(course: Any, benchmark: Any) -> None:
