@@ -55,7 +55,7 @@ def run(
     as_json: bool,
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     executor: str,
     address: str,

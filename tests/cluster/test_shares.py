@@ -13,7 +13,6 @@ from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.errors import BenchError
 from bench.shards import Shard, Share
-from bench.tower import Machine
 
 
 @pytest.mark.parametrize(
@@ -45,8 +44,8 @@ def test_shards_are_cut_between_batches(each: int) -> None:
     items = [Item(bytes([number]), (FrameRef(Blob(Path(f"{number}.jpg"))),) * (1 + number % 3)) for number in range(40)]
     some: Any = object()
     share = Share(some, Pixels(), {item.key: ("",) for item in items[::2]})
-    whole = Shard(items, Pixels(), 16, [share])
-    parts = list(whole.parts(Machine(batch=4), each))
+    whole = Shard(items, Pixels(), 16, [share], batch=4)
+    parts = list(whole.parts(each))
     cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
     assert cut == list(batches(items, Pixels(), 16, 4))
     asks = [key for shard in parts for key in shard.shares[0].asks]
