@@ -73,6 +73,7 @@ def run(
         "miniature": bench.settings.miniature,
         "machine_used": machine.__dict__,
         "dtype": bench.dtype,
+        "compiled": bench.compiled,
         **records.environment(),
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
         "networks": network_facts(plan, bench),

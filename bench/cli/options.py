@@ -182,6 +182,7 @@ def open_workbench(
     dtype: str = "float32",
     workers: int | None = None,
     limit: int = 0,
+    compiled: bool = False,
 ) -> Workbench:
     """Everything a command that touches data or networks needs."""
     from bench.workbench import Workbench
@@ -189,7 +190,7 @@ def open_workbench(
     catalog = open_catalog(cards)
     settings = open_settings(mini=mini, data=data, weights=weights, store=store)
     catalog.expect(settings.counts)
-    return Workbench(catalog, settings, dtype, limit, workers or cores(), note)
+    return Workbench(catalog, settings, dtype, limit, workers or cores(), note, compiled)
 
 
 def split_names(values: Sequence[str]) -> list[str]:
