@@ -12,8 +12,9 @@ import pytest
 import torch
 
 import bench.batch_size
-from bench.batch_size import GENERATOR_BATCH, PASSES, Choice, choose, fastest, trial_of
+from bench.batch_size import GENERATOR_BATCH, PASSES, Choice, Pupil, Trial, choose, fastest, trial_of
 from bench.cards.schema import EncoderFacts
+from bench.cluster.worker import Worker
 from bench.data.loader import BATCH_BYTES, Item
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
@@ -100,6 +101,15 @@ def test_the_towers_are_timed_with_blank_inputs(limit: int, expected: int, monke
     trial = trial_of(replace(clips, size=16))
     assert trial.run("cpu", lambda network: model) == expected
     assert model.shapes[: 1 + PASSES] == [(32, 21, 3, 16, 16)] * (1 + PASSES)
+
+
+def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Timed(10_000)
+    monkeypatch.setattr(bench.batch_size.time, "perf_counter", lambda: model.now)
+    monkeypatch.setattr(Network, "load", lambda network, device: model)
+    facts = EncoderFacts(adapter="bench.models.xclip:XClip", size=16, model="joint-scorer", sees="clips")
+    pupil = Pupil(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))
+    assert Worker(Machine("cpu")).batch_size(Trial([pupil], frames=2, size=16, largest=200)) == 128
 
 
 class Small:
