@@ -10,6 +10,7 @@ import pytest
 from torch import nn
 
 from bench.cards.schema import EncoderFacts
+from bench.gate.snapshot import of_record
 from bench.models.network import Network
 from bench.records import open_record
 
@@ -69,6 +70,7 @@ def test_compiled_rows_are_kept_apart_and_lie_near_the_plain_ones(mine: Any, mon
     assert (plain.manifest["compiled"], compiled.manifest["compiled"]) == (False, True)
     assert "compiled" not in plain.manifest["networks"][0] and compiled.manifest["networks"][0]["compiled"]
     assert plain.manifest["networks"][0]["shelf"] != compiled.manifest["networks"][0]["shelf"]
+    assert of_record(plain).exact and not of_record(compiled).exact, "the gate holds only plain numbers to the bit"
     for one, other in zip(plain.predictions(), compiled.predictions(), strict=True):
         assert np.allclose(one.scores, other.scores, rtol=1e-5, atol=1e-5)
 
