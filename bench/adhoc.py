@@ -14,7 +14,7 @@ from bench.data.sampling import frames_of
 from bench.errors import BenchError, DataError
 from bench.models.network import encode_texts
 from bench.prompts import texts as prompt_texts
-from bench.tower import Machine, Tower
+from bench.tower import DEFAULT_BATCH, Tower
 from bench.transfer.heads import Floats, Head
 from bench.workbench import Workbench
 from bench.zeroshot import logits, pool, softmax
@@ -33,25 +33,28 @@ def media_of(path: Path) -> Media:
 
 
 def embed_media(
-    bench: Workbench, source: Source, paths: Sequence[Path], *, device: str, batch: int, projected: bool = False
+    bench: Workbench, source: Source, paths: Sequence[Path], *, device: str, batch: int | None, projected: bool = False
 ) -> Floats:
     """One row a path: the mean over its frames, through the head first where `projected`.
 
     Raises:
         DataError: a file cannot be read.
     """
+    import torch
+
     network = bench.side(source.variant, "image")
-    tower = Tower(network, network.load(device), source.protocol.pixels, Machine(device, batch, bench.workers))
+    tower = Tower(network, network.load(device), source.protocol.pixels, device)
+    together = batch or DEFAULT_BATCH  # a few files are encoded sooner than a batch size is found
     rows = []
     for path in paths:
         frames = frames_of(media_of(path), source.protocol.frames, bench.digest_cache)
         per_frame = network.facts.sees == "images"
         items = [Item(str(n).encode(), (ref,)) for n, ref in enumerate(frames)] if per_frame else [Item(b"0", frames)]
         done = []
-        for part in stream(items, source.protocol.pixels, network.facts.size, workers=bench.workers, batch=batch):
+        for part in stream(items, source.protocol.pixels, network.facts.size, workers=bench.workers, batch=together):
             if part.failures:
                 raise DataError(part.failures[0].reason, "name a file that can be read")
-            done.append(tower(part.pixels))
+            done.append(tower(torch.from_numpy(part.pixels)))
         embedded = np.concatenate(done)[None]
         head = bench.head(source.variant, "image", embedded.shape[-1])
         pooled = pool(embedded, head)
@@ -70,7 +73,7 @@ def embed_texts(
 
 
 def probabilities(
-    bench: Workbench, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int
+    bench: Workbench, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int | None
 ) -> Floats:
     """Softmax of the scores `[len(paths), K]`.
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.batch_size import choose
 from bench.data.items import Items
 from bench.data.loader import stream
 from bench.keys import keys_of
 from bench.models.network import Network
 from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
-from bench.shards import Outcome, groups_to_do, keep_texts, missing_texts, opened, read_texts, texts_to_do
+from bench.shards import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, read_texts, texts_to_do
 from bench.store import Store
 from bench.tower import Machine
 
@@ -95,13 +97,19 @@ def _fill_vision(
     outcome: Outcome,
 ) -> None:
     """One decode for every network of the group; a network is given only what its own shelf lacks."""
-    with (
-        opened(group, store) as work,
-        bar(work.title, len(work.shard.items), "items", show=machine.show) as progress,
-    ):
-        for step in work.shard.steps(machine, model_of):
-            work.keep(step, outcome)
-            progress.advance(step.items)
+    with opened(group, store) as work:
+        if not work.shard.items:
+            return
+        choice = choose(work.shard, machine, lambda trial: trial.run(machine.device, model_of))
+        shard = replace(work.shard, batch=choice.batch)
+        outcome.batches.append(GroupBatch(work.networks, *choice))
+        with (
+            bar(f"encoding for {work.networks}", len(shard.items), "items", show=machine.show) as progress,
+            closing(shard.steps(machine, model_of)) as steps,
+        ):
+            for step in steps:
+                work.keep(step, outcome)
+                progress.advance(step.items)
 
 
 SPOT_CHECKS = 4

@@ -38,6 +38,7 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
         "weights": ", ".join(work.network.facts.weights.values()),
         "protocol": work.protocol.name,
         "dtype": work.network.dtype,
+        "compiled": work.network.compiled,
         "distinct": work.distinct + estimated,
         "estimated": estimated,
         "stored": work.distinct - len(work.missing),

@@ -59,6 +59,9 @@ def run(
         say(f"{method}: {count} inputs went through the tower")
     if not outcome.encoded:
         say("nothing to encode: every embedding is in the store")
+    for group in outcome.batches:
+        if group.measured:
+            say(f"{group.networks}: {group.batch} inputs at a time, the fastest of those tried")
     marks += standing_marks(plan, bench)
     predictions = Scorer(plan, bench.store, bench.side, bench.head, lost)
     manifest = {
@@ -70,6 +73,7 @@ def run(
         "miniature": bench.settings.miniature,
         "machine_used": machine.__dict__,
         "dtype": bench.dtype,
+        "compiled": bench.compiled,
         **records.environment(),
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
         "networks": network_facts(plan, bench),
@@ -78,6 +82,7 @@ def run(
         "prompts": prompt_facts(plan),
         "pixels": pixel_hashes(plan, machine),
         "encoded": outcome.encoded,
+        "batches": [group._asdict() for group in outcome.batches],
         "seconds_in_towers": round(outcome.seconds, 3),
         "marks": [mark.__dict__ for mark in marks],
         "warnings": bench.warnings,

@@ -8,11 +8,11 @@ only place where pixels and networks meet.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,14 +21,17 @@ from bench.data.items import Inputs, each_once
 from bench.data.loader import Batch, Failure, Item, batches, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
+from bench.feeding import Fed, fed, lane_to
 from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
 from bench.plan import Plan, TextWork, Todo, VisionWork
 from bench.progress import bar
 from bench.recipes import row_key, text_digest
 from bench.store import Store, Writer
-from bench.tower import Machine, Tower
+from bench.tower import DEFAULT_BATCH, Machine, Tower
 
+# Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the
+# CLIP family and FLAVA, 61 in VideoCLIP), or takes texts one by one (the teacher).
 TEXTS_PER_BATCH = 64
 TOGETHER_BYTES = 8 * 2**30
 
@@ -41,11 +44,21 @@ class Outcome:
         encoded: method -> pictures (or clips) that went through its tower in this run.
         failures: key of an item -> why it could not be read.
         seconds: spent in the towers' forward passes alone.
+        batches: for each group of networks, how many inputs went through them at a time.
     """
 
     encoded: dict[str, int] = field(default_factory=dict)
     failures: dict[bytes, str] = field(default_factory=dict)
     seconds: float = 0.0
+    batches: list[GroupBatch] = field(default_factory=list)
+
+
+class GroupBatch(NamedTuple):
+    """How many inputs go through a group's networks at a time, and whether that was measured."""
+
+    networks: str
+    batch: int
+    measured: bool
 
 
 def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
@@ -136,7 +149,7 @@ class Share:
     pixels: Pixels
     asks: Asks
 
-    def rows(self, batch: Batch, tower: Tower | None) -> list[Rows]:
+    def rows(self, batch: Fed, tower: Tower | None) -> list[Rows]:
         """A batch's lacking items through the network; together where they are asked alike."""
         if tower is None:
             return []
@@ -146,9 +159,9 @@ class Share:
                 by_asks.setdefault(asks, []).append(row)
         found = []
         for asks, rows in by_asks.items():
-            pixels = batch.pixels if len(rows) == len(batch.keys) else batch.pixels[rows]
             digests = [row_key(batch.keys[row], ask) for row in rows for ask in asks]
-            found.append(Rows(digests, tower(pixels, asks), len(rows)))
+            some = None if len(rows) == len(batch.keys) else rows
+            found.append(Rows(digests, tower(batch.pixels, asks, some), len(rows)))
         return found
 
 
@@ -169,34 +182,43 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Shard:
-    """Items that are decoded once for several networks, and each network's share in them."""
+    """Items that are decoded once for several networks, and each network's share in them.
+
+    Attributes:
+        items: those with few frames first.
+        batch: items that go through the networks together, at most.
+    """
 
     items: Sequence[Item]
     pixels: Pixels
     size: int
     shares: list[Share]
+    batch: int = DEFAULT_BATCH
 
-    def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Iterator[Step]:
+    def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Generator[Step, None, None]:
         """Decode, and put every batch through every network that lacks something of it."""
         towers = [
-            Tower(share.network, model_of(share.network), share.pixels, machine) if len(share.asks) else None
+            Tower(share.network, model_of(share.network), share.pixels, machine.device) if len(share.asks) else None
             for share in self.shares
         ]
-        for batch in stream(self.items, self.pixels, self.size, workers=machine.workers, batch=machine.batch):
-            begun = time.perf_counter()
-            rows = [share.rows(batch, tower) for share, tower in zip(self.shares, towers, strict=True)]
-            spent = time.perf_counter() - begun
-            yield Step(len(batch.keys) + len(batch.failures), rows, batch.failures, spent)
+        found = stream(self.items, self.pixels, self.size, workers=machine.workers, batch=self.batch)
+        decoded = cast("Generator[Batch, None, None]", found)
+        with closing(fed(decoded, lane_to(machine.device))) as ready:
+            for batch in ready:
+                begun = time.perf_counter()
+                rows = [share.rows(batch, tower) for share, tower in zip(self.shares, towers, strict=True)]
+                spent = time.perf_counter() - begun
+                yield Step(len(batch.keys) + len(batch.failures), rows, batch.failures, spent)
 
-    def parts(self, machine: Machine, batches_each: int) -> Iterator[Shard]:
+    def parts(self, batches_each: int) -> Iterator[Shard]:
         """The shard cut into smaller ones between batches, so that every batch is the one it would have been."""
-        planned = batches(self.items, self.pixels, self.size, machine.batch)
+        planned = batches(self.items, self.pixels, self.size, self.batch)
         while some := list(islice(planned, batches_each)):
             items = [item for part in some for item in part]
             shares = []
             for share in self.shares:
                 shares.append(Share(share.network, share.pixels, share.asks.only([item.key for item in items])))
-            yield Shard(items, self.pixels, self.size, shares)
+            yield replace(self, items=items, shares=shares)
 
 
 @dataclass(frozen=True)
@@ -207,9 +229,9 @@ class OpenGroup:
     writers: list[Writer]
 
     @property
-    def title(self) -> str:
-        """For a progress bar."""
-        return "encoding for " + ", ".join(sorted({share.network.method for share in self.shard.shares}))
+    def networks(self) -> str:
+        """The group's methods, for a line to the user."""
+        return ", ".join(sorted({share.network.method for share in self.shard.shares}))
 
     def keep(self, step: Step, outcome: Outcome) -> None:
         """Put a step's rows into their shelves, and count them."""

@@ -16,6 +16,9 @@ from bench.models.network import Network, respond
 if TYPE_CHECKING:
     from torch import Tensor
 
+# Where nobody says and nothing is measured; see `bench.batch_size`.
+DEFAULT_BATCH = 64
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -23,57 +26,103 @@ class Machine:
 
     Attributes:
         device: `cpu`, `cuda`, `cuda:1`, ...
-        batch: items a forward pass; halved when the device's memory does not suffice.
+        batch: items a forward pass; None: as `bench.batch_size` finds it for each group of networks.
         workers: decoding threads.
         show: whether progress is shown.
     """
 
     device: str = "cpu"
-    batch: int = 64
+    batch: int | None = None
     workers: int = 2
     show: bool = True
 
 
 class Tower:
-    """A network's vision side, fed with prepared pixels; halves its batch when memory does not suffice."""
+    """A network's vision side, fed with prepared pixels; halves its forward passes when memory does not suffice."""
 
-    def __init__(self, network: Network, model: Any, pixels: Pixels, machine: Machine) -> None:
-        self.network, self.model, self.pixels, self.device = network, model, pixels, machine.device
-        self.limit = machine.batch
+    def __init__(self, network: Network, model: Any, pixels: Pixels, device: str) -> None:
+        self.network, self.model, self.device = network, model, device
+        self.finish = Finish(pixels, device)
+        self.limit: int | None = None
 
-    def __call__(self, pixels: npt.NDArray[Any], asks: Sequence[str] = ("",)) -> npt.NDArray[Any]:
-        """Prepared pixels `[B, T, 3, S, S]` to what `bench.models.network.respond` gives for them."""
-        import torch
+    def __call__(
+        self, pixels: Tensor, asks: Sequence[str] = ("",), rows: Sequence[int] | None = None
+    ) -> npt.NDArray[Any]:
+        """Prepared pixels to what `bench.models.network.respond` gives for them.
 
+        Args:
+            pixels: `[B, T, 3, S, S]`, on the device or not.
+            asks: as `respond` takes them.
+            rows: which of the B; all of them by default.
+
+        Raises:
+            BenchError: the adapter is at fault, or one input alone does not fit into the device's memory.
+        """
+        total = len(pixels) if rows is None else len(rows)
         done: list[npt.NDArray[Any]] = []
         position = 0
-        while position < len(pixels):
-            part = pixels[position : position + self.limit]
-            try:
-                finished = finish(torch.from_numpy(part).to(self.device), self.pixels)
-                done.append(respond(self.network, self.model, finished, asks))
-                position += len(part)
-            except torch.OutOfMemoryError as error:
-                if self.limit == 1:
-                    raise BenchError(
-                        f"{self.network.method}: one input does not fit into the memory of {self.device}",
-                        "use another device, or --dtype float16",
-                    ) from error
-                self.limit = max(1, self.limit // 2)
-                torch.cuda.empty_cache()
+        while position < total:
+            end = min(total, position + (self.limit or total))
+            found = self._tried(pixels, asks, slice(position, end) if rows is None else list(rows[position:end]))
+            if found is None:
+                self._halve(end - position)
+            else:
+                done.append(found)
+                position = end
         return np.concatenate(done)
 
+    def forward(self, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+        """One forward pass.
 
-def finish(pixels: Tensor, rule: Pixels) -> Tensor:
-    """Prepared pixels `[..., 3, S, S]` as the network sees them: float32, in [0, 1], normalised where the rule says so."""
-    import torch
+        Raises:
+            BenchError: the adapter is at fault.
+            torch.OutOfMemoryError: memory does not suffice.
+        """
+        return respond(self.network, self.model, self.finish(pixels.to(self.device)), asks)
 
-    if pixels.dtype != torch.uint8:
-        return pixels
-    result = pixels.to(torch.float32).div_(255)
-    if rule.mean is not None and rule.std is not None:
-        shape = (3, 1, 1)
-        mean = torch.tensor(rule.mean, device=pixels.device).view(shape)
-        std = torch.tensor(rule.std, device=pixels.device).view(shape)
-        result.sub_(mean).div_(std)
-    return result
+    def _tried(self, pixels: Tensor, asks: Sequence[str], part: slice | list[int]) -> npt.NDArray[Any] | None:
+        """None where memory does not suffice. What the failed pass held is let go only once its error is."""
+        import torch
+
+        try:
+            return self.forward(pixels[part], asks)
+        except torch.OutOfMemoryError:
+            return None
+
+    def _halve(self, size: int) -> None:
+        import torch
+
+        torch.cuda.empty_cache()
+        if size == 1:
+            raise BenchError(
+                f"{self.network.method}: one input does not fit into the memory of {self.device}",
+                "use another device, or --dtype float16",
+            )
+        self.limit = size // 2
+
+
+class Finish:
+    """Prepared pixels as a network sees them: float32, in [0, 1], normalised where the rule says so.
+
+    Mean and deviation are put on the device once: a copy for each batch would make the host wait for the device.
+    """
+
+    def __init__(self, rule: Pixels, device: str) -> None:
+        import torch
+
+        self._shift: tuple[Tensor, Tensor] | None = None
+        if rule.mean is not None and rule.std is not None:
+            mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (rule.mean, rule.std))
+            self._shift = mean, std
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Pixels `[..., 3, S, S]` on the device; those that are float32 were finished where they were resized."""
+        import torch
+
+        if pixels.dtype != torch.uint8:
+            return pixels
+        result = pixels.to(torch.float32).div_(255)
+        if self._shift is not None:
+            mean, std = self._shift
+            result.sub_(mean).div_(std)
+        return result

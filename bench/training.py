@@ -28,7 +28,7 @@ from bench.models.network import Network
 from bench.progress import bar
 from bench.recipes import text_recipe, vision_recipe
 from bench.store import Recipe, Shelf
-from bench.tower import Machine, finish
+from bench.tower import Finish, Machine
 from bench.transfer.heads import write_head
 from bench.transfer.rows import ShelfRows
 from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
@@ -180,12 +180,13 @@ class _Class:
         todo = [self.course.items[digest] for part in parts if not absent.isdisjoint(part) for digest in part]
         failures: dict[bytes, str] = {}
         rule, size = self.course.lessons[0].source.protocol.pixels, network.facts.size
+        finish = Finish(rule, self.machine.device)
         with bar("teacher's tower", len(todo), "pictures", show=self.machine.show) as progress:
             for batch in stream(todo, rule, size, workers=self.machine.workers, batch=BLOCK):
                 failures.update({failure.key: failure.reason for failure in batch.failures})
                 if batch.keys:
                     pixels = torch.from_numpy(batch.pixels[:, 0]).to(self.machine.device)
-                    yield Faces(batch.keys, finish(pixels, rule))
+                    yield Faces(batch.keys, finish(pixels))
                 progress.advance(len(batch.keys) + len(batch.failures))
         self._refuse(failures)
 

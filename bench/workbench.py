@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Workbench:
         dtype: precision of the towers.
         limit: at most this many samples a fold of a test set, evenly spaced; 0 is all.
         workers: hashing threads.
+        compiled: whether the towers that can go through `torch.compile` do.
         warnings: lines for the user and the manifest.
     """
 
@@ -49,6 +50,7 @@ class Workbench:
     limit: int = 0
     workers: int = 2
     notify: Callable[[str], None] = lambda line: None
+    compiled: bool = False
     warnings: list[str] = field(default_factory=list)
     _networks: dict[str, Network] = field(default_factory=dict)
     _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
@@ -88,7 +90,12 @@ class Workbench:
                 for role, file in facts.weights.items()
             }
             hashes = {role: self.weight_hash(path) for role, path in paths.items()}
-            self._networks[name] = Network(variant.method, facts, paths, hashes, self.dtype, environment)
+            network = Network(variant.method, facts, paths, hashes, self.dtype, environment)
+            if self.compiled and not network.compilable:
+                self.warn(
+                    f"{variant.method} is not compiled: only dual encoders without an environment of their own are"
+                )
+            self._networks[name] = replace(network, compiled=self.compiled and network.compilable)
         return self._networks[name]
 
     def weight_hash(self, path: Path) -> str:
@@ -237,7 +244,8 @@ class Workbench:
                 unweighted[str(variant)] = str(error)
                 facts = variant.card.encoder.model_copy(update={"options": {**variant.card.encoder.options, **options}})
                 stand_in = {role: f"absent {file}" for role, file in facts.weights.items()}
-                return Network(variant.method, facts, {}, stand_in, self.dtype, variant.card.environment)
+                absentee = Network(variant.method, facts, {}, stand_in, self.dtype, variant.card.environment)
+                return replace(absentee, compiled=self.compiled and absentee.compilable)
 
         def network_of(variant: Variant, side: SideName) -> Network:
             head = variant.card.head

@@ -37,7 +37,7 @@ def embed(
     to: Path,
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     **world: Any,
 ) -> int:
@@ -90,7 +90,7 @@ def predict(
     as_json: bool,
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     **world: Any,
 ) -> int:

@@ -44,7 +44,7 @@ def figure(
     to: tuple[Path, ...],
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     **world: Any,
 ) -> int:

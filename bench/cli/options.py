@@ -42,13 +42,32 @@ def world(command: F) -> F:
     return command
 
 
+class BatchSize(click.IntRange):
+    """A whole number from 1, or `auto`, which is None."""
+
+    name = "integer or auto"
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or None."""
+        return None if value == "auto" else super().convert(value, param, ctx)
+
+
 def compute(command: F) -> F:
     """Options that say what the networks run on."""
     dtypes = click.Choice(["float32", "float16", "bfloat16"])
     options = (
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
         click.option("--dtype", type=dtypes, default="float32", show_default=True, help="Precision of the towers."),
-        click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Inputs a forward pass."),
+        click.option(
+            "--batch",
+            type=BatchSize(),
+            default="auto",
+            show_default=True,
+            help="Inputs a forward pass; auto is 64 on a CPU, and measured on a GPU.",
+        ),
         click.option("--workers", type=click.IntRange(1), default=None, help="Decoding threads; as many as cores."),
     )
     for option in reversed(options):
@@ -163,6 +182,7 @@ def open_workbench(
     dtype: str = "float32",
     workers: int | None = None,
     limit: int = 0,
+    compiled: bool = False,
 ) -> Workbench:
     """Everything a command that touches data or networks needs."""
     from bench.workbench import Workbench
@@ -170,7 +190,7 @@ def open_workbench(
     catalog = open_catalog(cards)
     settings = open_settings(mini=mini, data=data, weights=weights, store=store)
     catalog.expect(settings.counts)
-    return Workbench(catalog, settings, dtype, limit, workers or cores(), note)
+    return Workbench(catalog, settings, dtype, limit, workers or cores(), note, compiled)
 
 
 def split_names(values: Sequence[str]) -> list[str]:

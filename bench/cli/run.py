@@ -35,6 +35,7 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.option("--dry-run", is_flag=True, help="Print the plan, and run nothing.")
 @click.option("--out", type=options.FOLDER, default=Path("results/runs"), show_default=True, help="Where records go.")
 @options.as_json
+@click.option("--compile", "compiled", is_flag=True, help="Compile the towers, for a GPU; kept apart in the store.")
 @options.compute
 @options.executor
 @options.world
@@ -53,9 +54,10 @@ def run(
     dry_run: bool,
     out: Path,
     as_json: bool,
+    compiled: bool,
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     executor: str,
     address: str,
@@ -76,7 +78,7 @@ def run(
     from bench.records import new_folder
 
     begun = time.perf_counter()
-    bench = options.open_workbench(**world, dtype=dtype, workers=workers, limit=limit)
+    bench = options.open_workbench(**world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
     names, sets = options.split_names(methods), options.split_names(prompts)
     columns = options.split_names(datasets)
     if tables:

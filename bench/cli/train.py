@@ -44,7 +44,7 @@ def train(
     as_json: bool,
     device: str,
     dtype: str,
-    batch: int,
+    batch: int | None,
     workers: int | None,
     **world: Any,
 ) -> int:

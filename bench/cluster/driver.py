@@ -15,12 +15,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from bench.batch_size import choose
 from bench.cluster.pool import Pool
 from bench.cluster.room import room
 from bench.errors import BenchError
 from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
-from bench.shards import Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.shards import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.store import Store
 from bench.tower import Machine
 
@@ -125,14 +126,17 @@ def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Ma
 def _fill_vision(
     group: Sequence[VisionWork], store: Store, pool: Pool, machine: Machine, workers: int, outcome: Outcome
 ) -> None:
-    with (
-        opened(group, store) as work,
-        bar(work.title, len(work.shard.items), "items", show=machine.show) as progress,
-    ):
+    with opened(group, store) as work:
+        if not work.shard.items:
+            return
+        choice = choose(work.shard, machine, lambda trial: next(pool.run("batch_size", [trial]))[1])
+        shard = replace(work.shard, batch=choice.batch)
+        outcome.batches.append(GroupBatch(work.networks, *choice))
         # Small enough that every worker has several, so that none waits long for the last one.
-        each = -(-len(work.shard.items) // (machine.batch * workers * SHARDS_PER_WORKER))
-        shards = work.shard.parts(machine, max(1, min(BATCHES_PER_SHARD, each)))
-        for _, steps in pool.run("shard", shards):
-            for step in steps:
-                work.keep(step, outcome)
-                progress.advance(step.items)
+        each = -(-len(shard.items) // (shard.batch * workers * SHARDS_PER_WORKER))
+        shards = shard.parts(max(1, min(BATCHES_PER_SHARD, each)))
+        with bar(f"encoding for {work.networks}", len(shard.items), "items", show=machine.show) as progress:
+            for _, steps in pool.run("shard", shards):
+                for step in steps:
+                    work.keep(step, outcome)
+                    progress.advance(step.items)

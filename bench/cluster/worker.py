@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from bench.batch_size import Trial
 from bench.errors import BenchError, WeightsError
 from bench.models.network import Network
 from bench.shards import Shard, Step, TextRows, read_texts
@@ -36,6 +37,15 @@ class Worker:
         network, texts = job
         self._hold([network])
         return read_texts(network, self._model(network), texts)
+
+    def batch_size(self, trial: Trial) -> int:
+        """How many inputs a group's networks are given at a time on this worker's device.
+
+        Raises:
+            BenchError: an adapter is at fault.
+        """
+        self._hold([pupil.network for pupil in trial.pupils])
+        return trial.run(self.machine.device, self._model)
 
     def shard(self, shard: Shard) -> list[Step]:
         """A shard's items through its networks.

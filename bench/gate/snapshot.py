@@ -54,8 +54,9 @@ class Snapshot:
 def of_record(record: Record) -> Snapshot:
     """Boil a record down."""
     manifest = record.manifest
+    plain = manifest["dtype"] == "float32" and not manifest.get("compiled")
     snapshot = Snapshot(
-        exact=manifest["machine_used"]["device"] == "cpu" and manifest["dtype"] == "float32",
+        exact=manifest["machine_used"]["device"] == "cpu" and plain,
         prompts={name: facts["texts"] for name, facts in manifest["prompts"].items()},
         classes=record.classes,
         pixels=dict(manifest["pixels"]),

@@ -18,6 +18,7 @@ from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
 from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
+from bench.models.compiling import compile_networks, require_compiler
 from bench.models.resolve import adapter_class, identity
 from bench.patience import word_when_late
 
@@ -45,6 +46,7 @@ class Network:
         hashes: role -> sha256 of it.
         dtype: `float32`, `float16` or `bfloat16`: what the towers run in; features come out as float32.
         environment: the card's `[environment]`: the adapter then runs in it, in a worker process.
+        compiled: whether it goes through `torch.compile`; for networks that are `compilable`.
     """
 
     method: str
@@ -53,6 +55,7 @@ class Network:
     hashes: Mapping[str, str]
     dtype: str = "float32"
     environment: EnvironmentFacts | None = None
+    compiled: bool = False
     _identity: dict[str, Any] = field(default_factory=dict, compare=False)
 
     @property
@@ -67,7 +70,14 @@ class Network:
                 code = identity(self.facts.adapter)
             options = self.facts.options
             self._identity.update({**code, "options": options, "weights": dict(self.hashes), "dtype": self.dtype})
+            if self.compiled:  # a key of its own, since it rounds in another way; without it keys are as they were
+                self._identity["compiled"] = True
         return self._identity
+
+    @property
+    def compilable(self) -> bool:
+        """Whether it is a dual encoder in this process: the others take texts of any length, or run elsewhere."""
+        return self.facts.model == "dual-encoder" and self.environment is None
 
     @property
     def key(self) -> str:
@@ -86,12 +96,14 @@ class Network:
 
         Raises:
             BenchError: its options are not those of the card, or it does not implement the protocol it should, or its
-                environment cannot be built.
+                environment cannot be built, or it is to be compiled and there is no compiler.
             WeightsError: the checkpoint is not what the adapter can load.
         """
         contract = contract or CONTRACTS[self.facts.model, self.facts.sees]
         if self.environment is not None:
             return self._load_isolated(self.environment, contract, device)
+        if self.compiled:
+            require_compiler(device)
         cls = adapter_class(self.facts.adapter)
         try:
             with word_when_late(f"{self.method}: building {self.facts.adapter}"):
@@ -108,6 +120,8 @@ class Network:
                 f"{self.method}: {self.facts.adapter} is not a {contract.__name__}",
                 f"it needs {', '.join(sorted(_members(contract)))} as bench.models.base describes them",
             )
+        if self.compiled:
+            compile_networks(model)
         return model
 
     def _load_isolated(self, environment: EnvironmentFacts, contract: type[Any], device: str) -> Any:
@@ -193,7 +207,9 @@ def _checked(network: Network, call: Any, *arguments: Any) -> Any:
         where = "" if shape is None else f" on input {list(shape)}"
         raise BenchError(
             f"{network.method}: {call.__name__} of {network.facts.adapter} failed{where}: {type(error).__name__}: {error}",
-            "the adapter is at fault, not the data",
+            "leave --compile out to see whether it is at fault"
+            if network.compiled
+            else "the adapter is at fault, not the data",
         ) from error
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
+from asked import all_asked
 
 from bench.cluster.room import Room, room
 from bench.data.loader import Item, batches
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.errors import BenchError
-from bench.keys import keys_of
-from bench.shards import Asks, Shard, Share
-from bench.tower import Machine
+from bench.shards import Shard, Share
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,10 @@ def test_what_cannot_be_shared_out_is_refused(device: str, gpus: float, said: st
 def test_shards_are_cut_between_batches(each: int) -> None:
     items = [Item(bytes([number]), (FrameRef(Blob(f"{number}.jpg")),) * (1 + number // 15)) for number in range(40)]
     some: Any = object()
-    asked = Asks(keys_of(item.key for item in items[::2]), [("",)], np.zeros(20, np.int64))
+    asked = all_asked((item.key for item in items[::2]), ("",))
     share = Share(some, Pixels(), asked)
-    whole = Shard(items, Pixels(), 16, [share])
-    parts = list(whole.parts(Machine(batch=4), each))
+    whole = Shard(items, Pixels(), 16, [share], batch=4)
+    parts = list(whole.parts(each))
     cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
     assert cut == list(batches(items, Pixels(), 16, 4))
     asks = [key for shard in parts for key in shard.shares[0].asks.keys.tolist()]

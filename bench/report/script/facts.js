@@ -54,7 +54,7 @@ function drawNetwork(network) {
     ["adapter", code(network.adapter)],
     ["options", code(plain(network.options))],
     ...Object.entries(network.weights).map(([role, hash]) => [`checkpoint ${role}`, [code(network.files[role] ?? ""), " ", code(hash)]]),
-    ["precision", network.dtype],
+    ["precision", network.compiled ? `${network.dtype}, compiled` : network.dtype],
     ["pixels", plain(network.protocol.pixels)],
     ["frames", plain(network.protocol.frames)],
     ["input size", `${network.size} pixels`],

@@ -1,0 +1,135 @@
+"""How many inputs go through a group's networks at a time, where nobody says.
+
+On a CPU it is fixed: ViT-B/32 in float32 takes the same time a picture with 16, 32, 64 and 128 of them, up to what the
+machine itself scatters (`results/performance.md`). On a GPU it is measured with blank inputs before the group's batches are
+planned, so that they are the same for whoever encodes them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from bench.data.loader import batches
+from bench.data.protocol import Pixels
+from bench.models.network import Network
+from bench.shards import Shard
+from bench.tower import DEFAULT_BATCH, Machine, Tower
+
+SMALLEST, LARGEST = 32, 1024
+GAIN = 0.03
+# A blank picture's answer says nothing of how long real ones are, and with them the memory that they take.
+GENERATOR_BATCH = 32
+PASSES = 3
+
+
+class Choice(NamedTuple):
+    """A batch size, and whether it was measured."""
+
+    batch: int
+    measured: bool
+
+
+class Pupil(NamedTuple):
+    """A network of a group, the pixels it sees, and what it is asked about an input: texts, for a joint scorer."""
+
+    network: Network
+    pixels: Pixels
+    asks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What has to be measured, wherever the device is.
+
+    Attributes:
+        frames: of an input, the longest of the group.
+        size: side of the pixels.
+        largest: batch that `bench.data.loader.BATCH_BYTES`, the group and `LARGEST` allow.
+    """
+
+    pupils: list[Pupil]
+    frames: int
+    size: int
+    largest: int
+
+    def run(self, device: str, model_of: Callable[[Network], Any]) -> int:
+        """The batch size at which the group's networks together are fastest."""
+        import torch
+
+        towers = [Tower(pupil.network, model_of(pupil.network), pupil.pixels, device) for pupil in self.pupils]
+        dtype = torch.float32 if self.pupils[0].pixels.stage == "tensor" else torch.uint8
+
+        def one_pass(blank: Any) -> None:
+            for tower, pupil in zip(towers, self.pupils, strict=True):
+                tower.forward(blank, pupil.asks)
+
+        def rate(batch: int) -> float:
+            blank = torch.zeros((batch, self.frames, 3, self.size, self.size), dtype=dtype, device=device)
+            one_pass(blank)  # the first of a shape chooses its kernels
+            begun = time.perf_counter()
+            for _ in range(PASSES):  # rows come back to the host, so each pass has ended when its call has
+                one_pass(blank)
+            return PASSES * batch / (time.perf_counter() - begun)
+
+        found = fastest(rate, self.largest)
+        torch.cuda.empty_cache()
+        return found
+
+
+def fastest(rate: Callable[[int], float], largest: int) -> int:
+    """The batch size before the first doubling that gains less than `GAIN`, or that memory does not suffice for.
+
+    Args:
+        rate: inputs a second at a batch size; it raises `torch.OutOfMemoryError` where memory does not suffice.
+        largest: what is not passed.
+
+    Returns:
+        From `SMALLEST` by doubling; `SMALLEST` itself also where not even it fits, since a tower halves its passes.
+    """
+    import torch
+
+    best, at_best, batch = min(SMALLEST, largest), 0.0, SMALLEST
+    while batch <= largest:
+        try:
+            found = rate(batch)
+        except torch.OutOfMemoryError:
+            break
+        if found < at_best * (1 + GAIN):
+            break
+        best, at_best, batch = batch, found, 2 * batch
+    return best
+
+
+def choose(shard: Shard, machine: Machine, measured: Callable[[Trial], int]) -> Choice:
+    """The batch size of a group.
+
+    Args:
+        shard: all of the group's items and networks.
+        machine: its `batch` is taken where it is stated.
+        measured: runs a trial on a device of the kind that the group will be encoded on.
+    """
+    if machine.batch is not None:
+        return Choice(machine.batch, False)
+    if not machine.device.startswith("cuda") or not shard.items:
+        return Choice(DEFAULT_BATCH, False)
+    if any(share.network.facts.model == "generator" for share in shard.shares):
+        return Choice(GENERATOR_BATCH, False)
+    trial = trial_of(shard)
+    if trial.largest < 2 * SMALLEST:
+        return Choice(trial.largest, False)
+    return Choice(measured(trial), True)
+
+
+def trial_of(shard: Shard) -> Trial:
+    """What has to be measured for a group: all of its networks, with the asks of one input each."""
+    pupils = [
+        Pupil(share.network, share.pixels, share.asks.sets[share.asks.chosen[0]])
+        for share in shard.shares
+        if len(share.asks)
+    ]
+    longest = shard.items[-1]
+    alike = next(batches([longest] * LARGEST, shard.pixels, shard.size, LARGEST))
+    return Trial(pupils, len(longest.frames), shard.size, min(len(alike), len(shard.items)))

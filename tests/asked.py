@@ -1,0 +1,16 @@
+"""What a network is asked, made by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from bench.keys import keys_of
+from bench.shards import Asks
+
+
+def all_asked(items: Iterable[bytes], asks: tuple[str, ...] = ("",)) -> Asks:
+    """Every item asked the same."""
+    keys = np.sort(keys_of(items))
+    return Asks(keys, [asks], np.zeros(len(keys), np.int64))
