@@ -14,11 +14,12 @@ import numpy.typing as npt
 from bench.batch_size import choose
 from bench.data.items import Items
 from bench.data.loader import stream
+from bench.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.keys import keys_of
 from bench.models.network import Network
 from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
-from bench.shards import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, read_texts, texts_to_do
+from bench.shards import read_texts
 from bench.store import Store
 from bench.tower import Machine
 

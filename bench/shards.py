@@ -1,96 +1,34 @@
-"""What is left to compute, cut into pieces that any process can do, and put into the store by the one that asked.
+"""Pieces of work that any process can do: a shard of items through the networks that lack them, texts through a text side.
 
-A group of networks that see the same geometry shares one decode. Its shelves are locked by the process that fills them;
-a `Shard` of its items needs no store, so that it can be encoded anywhere and gives the same rows everywhere. This is the
-only place where pixels and networks meet.
+They need no store and no plan, so that they can be done anywhere and give the same rows everywhere. This is the only place
+where pixels and networks meet.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.items import Inputs, each_once
 from bench.data.loader import Batch, Failure, Item, batches, stream
 from bench.data.protocol import Pixels
 from bench.errors import BenchError
 from bench.feeding import Fed, fed, lane_to
 from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
-from bench.plan import Plan, TextWork, Todo, VisionWork
 from bench.progress import bar
-from bench.recipes import row_key, text_digest
-from bench.store import Store, Writer
+from bench.recipes import row_key
 from bench.tower import DEFAULT_BATCH, Machine, Tower
 
 # Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the
 # CLIP family and FLAVA, 61 in VideoCLIP), or takes texts one by one (the teacher).
 TEXTS_PER_BATCH = 64
-TOGETHER_BYTES = 8 * 2**30
-
-
-@dataclass
-class Outcome:
-    """What carrying out the plan's vision and text work did.
-
-    Attributes:
-        encoded: method -> pictures (or clips) that went through its tower in this run.
-        failures: key of an item -> why it could not be read.
-        seconds: spent in the towers' forward passes alone.
-        batches: for each group of networks, how many inputs went through them at a time.
-    """
-
-    encoded: dict[str, int] = field(default_factory=dict)
-    failures: dict[bytes, str] = field(default_factory=dict)
-    seconds: float = 0.0
-    batches: list[GroupBatch] = field(default_factory=list)
-
-
-class GroupBatch(NamedTuple):
-    """How many inputs go through a group's networks at a time, and whether that was measured."""
-
-    networks: str
-    batch: int
-    measured: bool
-
-
-def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
-    """The text works that lack an embedding, or their network's logit scale."""
-    works = plan.texts.values()
-    return [work for work in works if work.missing or "logit_scale" not in store.open(work.recipe).facts]
-
-
-def groups_to_do(plan: Plan) -> list[list[VisionWork]]:
-    """The vision works that lack something; those of a group are fed from one decode.
-
-    A group's networks are all loaded at once, so it ends where their checkpoints pass `TOGETHER_BYTES`.
-    """
-    alike: dict[str, list[VisionWork]] = {}
-    for work in plan.vision.values():
-        if len(work.missing):
-            alike.setdefault(work.geometry, []).append(work)
-    return [group for works in alike.values() for group in _held_together(works)]
-
-
-def _held_together(works: Sequence[VisionWork]) -> Iterator[list[VisionWork]]:
-    group: list[VisionWork] = []
-    held: dict[str, int] = {}
-    for work in works:
-        size = sum(path.stat().st_size for path in work.network.weights.values() if path.is_file())
-        if group and sum({**held, work.network.key: size}.values()) > TOGETHER_BYTES:
-            yield group
-            group, held = [], {}
-        group.append(work)
-        held[work.network.key] = size
-    if group:
-        yield group
 
 
 class Rows(NamedTuple):
@@ -128,13 +66,6 @@ class Asks:
         spots = np.unique(find(self.keys, keys_of(items)))
         spots = spots[spots >= 0]
         return Asks(self.keys[spots], self.sets, self.chosen[spots])
-
-
-def asks_of(todo: Todo) -> Asks:
-    """What is left to ask, in a form that finds an item by its key."""
-    keys = todo.keys
-    order = np.argsort(keys)
-    return Asks(keys[order], todo.asks, todo.chosen[order])
 
 
 @dataclass(frozen=True)
@@ -221,54 +152,6 @@ class Shard:
             yield replace(self, items=items, shares=shares)
 
 
-@dataclass(frozen=True)
-class OpenGroup:
-    """A group whose shelves are locked for this process: what they lack, and the writers that take it."""
-
-    shard: Shard
-    writers: list[Writer]
-
-    @property
-    def networks(self) -> str:
-        """The group's methods, for a line to the user."""
-        return ", ".join(sorted({share.network.method for share in self.shard.shares}))
-
-    def keep(self, step: Step, outcome: Outcome) -> None:
-        """Put a step's rows into their shelves, and count them."""
-        outcome.failures.update({failure.key: failure.reason for failure in step.failures})
-        outcome.seconds += step.seconds
-        for share, writer, found in zip(self.shard.shares, self.writers, step.rows, strict=True):
-            method = share.network.method
-            outcome.encoded[method] = outcome.encoded.get(method, 0) + sum(rows.inputs for rows in found)
-            for rows in found:
-                writer.add(rows.digests, rows.rows)
-
-
-@contextmanager
-def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
-    """Lock a group's shelves, and look again at what they lack: another run may have filled them meanwhile."""
-    with ExitStack() as open_shelves:
-        writers: list[Writer] = []
-        shares: list[Share] = []
-        parts: list[tuple[Inputs, Places]] = []
-        # Always in the same order, so that two runs that share several shelves cannot wait for each other.
-        for work in sorted(group, key=lambda work: work.recipe.key):
-            writer = open_shelves.enter_context(store.writing(work.recipe))
-            todo = work.lacking(writer.shelf)
-            if len(todo):
-                parts += todo.parts
-                writers.append(writer)
-                shares.append(Share(work.network, work.protocol.pixels, asks_of(todo)))
-        first = group[0]
-        yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, shares), writers)
-
-
-def missing_texts(work: TextWork, writer: Writer) -> dict[bytes, str]:
-    """Digest -> text, for the texts that a shelf lacks."""
-    by_digest = {text_digest(text): text for text in work.texts}
-    return {digest: by_digest[digest] for digest in writer.shelf.missing(list(by_digest))}
-
-
 class TextRows(NamedTuple):
     """Embeddings of texts, batch by batch, and the logit scale of their network."""
 
@@ -293,12 +176,3 @@ def read_texts(network: Network, model: Any, texts: Sequence[str], *, show: bool
             rows.append(encode_texts(network, model, part))
             progress.advance(len(part))
     return TextRows(rows, scale)
-
-
-def keep_texts(writer: Writer, missing: Mapping[bytes, str], found: TextRows) -> None:
-    """Put embeddings of texts into their shelf."""
-    digests = list(missing)
-    for rows in found.rows:
-        writer.add(digests[: len(rows)], rows)
-        del digests[: len(rows)]
-    writer.note(logit_scale=found.logit_scale)

@@ -19,9 +19,9 @@ from bench.batch_size import choose
 from bench.cluster.pool import Pool
 from bench.cluster.room import room
 from bench.errors import BenchError
+from bench.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
-from bench.shards import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.store import Store
 from bench.tower import Machine
 
@@ -112,7 +112,7 @@ def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Ma
     with ExitStack() as open_shelves, bar("encoding texts", len(works), "networks", show=machine.show) as progress:
         kept = {}
         jobs = []
-        # In one order, as in `bench.shards.opened`: two runs that share several shelves must not wait for each other.
+        # In one order, as in `bench.groups.opened`: two runs that share several shelves must not wait for each other.
         for work in sorted(works, key=lambda work: work.recipe.key):
             writer = open_shelves.enter_context(store.writing(work.recipe))
             missing = missing_texts(work, writer)

@@ -1,0 +1,144 @@
+"""What a plan lacks, group by group, and how it comes into the store.
+
+A group of networks that see the same geometry shares one decode. Its shelves are locked by the process that fills them,
+whoever does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.data.items import Inputs, each_once
+from bench.keys import Places
+from bench.plan import Plan, TextWork, Todo, VisionWork
+from bench.recipes import text_digest
+from bench.shards import Asks, Shard, Share, Step, TextRows
+from bench.store import Store, Writer
+
+TOGETHER_BYTES = 8 * 2**30
+
+
+@dataclass
+class Outcome:
+    """What carrying out the plan's vision and text work did.
+
+    Attributes:
+        encoded: method -> pictures (or clips) that went through its tower in this run.
+        failures: key of an item -> why it could not be read.
+        seconds: spent in the towers' forward passes alone.
+        batches: for each group of networks, how many inputs went through them at a time.
+    """
+
+    encoded: dict[str, int] = field(default_factory=dict)
+    failures: dict[bytes, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    batches: list[GroupBatch] = field(default_factory=list)
+
+
+class GroupBatch(NamedTuple):
+    """How many inputs go through a group's networks at a time, and whether that was measured."""
+
+    networks: str
+    batch: int
+    measured: bool
+
+
+def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
+    """The text works that lack an embedding, or their network's logit scale."""
+    works = plan.texts.values()
+    return [work for work in works if work.missing or "logit_scale" not in store.open(work.recipe).facts]
+
+
+def groups_to_do(plan: Plan) -> list[list[VisionWork]]:
+    """The vision works that lack something; those of a group are fed from one decode.
+
+    A group's networks are all loaded at once, so it ends where their checkpoints pass `TOGETHER_BYTES`.
+    """
+    alike: dict[str, list[VisionWork]] = {}
+    for work in plan.vision.values():
+        if len(work.missing):
+            alike.setdefault(work.geometry, []).append(work)
+    return [group for works in alike.values() for group in _held_together(works)]
+
+
+def _held_together(works: Sequence[VisionWork]) -> Iterator[list[VisionWork]]:
+    group: list[VisionWork] = []
+    held: dict[str, int] = {}
+    for work in works:
+        size = sum(path.stat().st_size for path in work.network.weights.values() if path.is_file())
+        if group and sum({**held, work.network.key: size}.values()) > TOGETHER_BYTES:
+            yield group
+            group, held = [], {}
+        group.append(work)
+        held[work.network.key] = size
+    if group:
+        yield group
+
+
+@dataclass(frozen=True)
+class OpenGroup:
+    """A group whose shelves are locked for this process: what they lack, and the writers that take it."""
+
+    shard: Shard
+    writers: list[Writer]
+
+    @property
+    def networks(self) -> str:
+        """The group's methods, for a line to the user."""
+        return ", ".join(sorted({share.network.method for share in self.shard.shares}))
+
+    def keep(self, step: Step, outcome: Outcome) -> None:
+        """Put a step's rows into their shelves, and count them."""
+        outcome.failures.update({failure.key: failure.reason for failure in step.failures})
+        outcome.seconds += step.seconds
+        for share, writer, found in zip(self.shard.shares, self.writers, step.rows, strict=True):
+            method = share.network.method
+            outcome.encoded[method] = outcome.encoded.get(method, 0) + sum(rows.inputs for rows in found)
+            for rows in found:
+                writer.add(rows.digests, rows.rows)
+
+
+@contextmanager
+def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
+    """Lock a group's shelves, and look again at what they lack: another run may have filled them meanwhile."""
+    with ExitStack() as open_shelves:
+        writers: list[Writer] = []
+        shares: list[Share] = []
+        parts: list[tuple[Inputs, Places]] = []
+        # Always in the same order, so that two runs that share several shelves cannot wait for each other.
+        for work in sorted(group, key=lambda work: work.recipe.key):
+            writer = open_shelves.enter_context(store.writing(work.recipe))
+            todo = work.lacking(writer.shelf)
+            if len(todo):
+                parts += todo.parts
+                writers.append(writer)
+                shares.append(Share(work.network, work.protocol.pixels, asks_of(todo)))
+        first = group[0]
+        yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, shares), writers)
+
+
+def asks_of(todo: Todo) -> Asks:
+    """What is left to ask, in a form that finds an item by its key."""
+    keys = todo.keys
+    order = np.argsort(keys)
+    return Asks(keys[order], todo.asks, todo.chosen[order])
+
+
+def missing_texts(work: TextWork, writer: Writer) -> dict[bytes, str]:
+    """Digest -> text, for the texts that a shelf lacks."""
+    by_digest = {text_digest(text): text for text in work.texts}
+    return {digest: by_digest[digest] for digest in writer.shelf.missing(list(by_digest))}
+
+
+def keep_texts(writer: Writer, missing: Mapping[bytes, str], found: TextRows) -> None:
+    """Put embeddings of texts into their shelf."""
+    digests = list(missing)
+    for rows in found.rows:
+        writer.add(digests[: len(rows)], rows)
+        del digests[: len(rows)]
+    writer.note(logit_scale=found.logit_scale)
