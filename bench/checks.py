@@ -8,10 +8,10 @@ from bench.cards.schema import DatasetCard
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
-from bench.engine import Lost
+from bench.engine.fill import Lost
+from bench.engine.plan import Plan
 from bench.errors import BenchError, DataError
 from bench.faces.manifest import crops_note
-from bench.plan import Plan
 from bench.workbench import Workbench
 
 SHOWN = 10

@@ -12,13 +12,13 @@ import numpy.typing as npt
 from bench.cards.schema import DatasetCard
 from bench.cells import Cell, Source
 from bench.checks import Allowances, check_missing
-from bench.engine import fill, unreadable
+from bench.engine.fill import fill, unreadable
+from bench.engine.plan import Plan, ask_texts, note_missing_texts
+from bench.engine.tower import Machine
 from bench.errors import BenchError
 from bench.models.base import ContextLimited
-from bench.plan import Plan, ask_texts, note_missing_texts
 from bench.recipes import corpus_key, text_digest, text_recipe
 from bench.scoring import pooled
-from bench.tower import Machine
 from bench.transfer.heads import Floats
 from bench.workbench import Workbench
 

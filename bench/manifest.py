@@ -9,9 +9,9 @@ from bench.cards.table_schema import TableCard
 from bench.cards.variant import Variant
 from bench.cells import Source
 from bench.data.corpus import Corpus
-from bench.engine import Lost
+from bench.engine.fill import Lost
+from bench.engine.plan import Plan
 from bench.faces.manifest import crops_facts
-from bench.plan import Plan
 from bench.recipes import vision_recipe
 from bench.workbench import Workbench
 

@@ -13,11 +13,11 @@ from bench.cards.variant import Variant
 from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs
-from bench.engine import Lost
+from bench.engine.fill import Lost
+from bench.engine.plan import Plan
 from bench.errors import BenchError
 from bench.keys import Places
 from bench.models.network import PARTED, Network
-from bench.plan import Plan
 from bench.recipes import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.records import FoldPredictions
 from bench.store import Recipe, Shelf, Store

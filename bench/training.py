@@ -20,15 +20,15 @@ from bench.cards.variant import Variant
 from bench.checks import check_complete
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
-from bench.engine import fill
+from bench.engine.fill import fill
+from bench.engine.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
+from bench.engine.tower import Finish, Machine
 from bench.keys import whole
-from bench.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.models.base import Teaches
 from bench.models.network import Network
 from bench.progress import bar
 from bench.recipes import text_recipe, vision_recipe
 from bench.store import Recipe, Shelf
-from bench.tower import Finish, Machine
 from bench.transfer.heads import write_head
 from bench.transfer.rows import ShelfRows
 from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets

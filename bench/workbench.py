@@ -17,11 +17,11 @@ from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, file_hashes
 from bench.data.protocol import FrameSampling
+from bench.engine.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
+from bench.engine.plan import Plan, make
 from bench.errors import DataError, StoreError, WeightsError
 from bench.keys import BYTES
-from bench.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.models.network import Network
-from bench.plan import Plan, make
 from bench.recipes import CorpusKey, corpus_key
 from bench.settings import Settings
 from bench.store import Recipe, Store

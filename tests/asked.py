@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bench.engine.shards import Asks
 from bench.keys import keys_of
-from bench.shards import Asks
 
 
 def all_asked(items: Iterable[bytes], asks: tuple[str, ...] = ("",)) -> Asks:

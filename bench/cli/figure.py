@@ -57,9 +57,9 @@ def figure(
     _require_matplotlib()
     from tempfile import TemporaryDirectory
 
+    from bench.engine.tower import Machine
     from bench.figures import paper, style
     from bench.records import open_record
-    from bench.tower import Machine
 
     if not ref:
         _list(options.open_catalog(world["cards"]))

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
-    from bench.engine import Executor
+    from bench.engine.fill import Executor
     from bench.settings import Settings
     from bench.workbench import Workbench
 
@@ -108,7 +108,7 @@ def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor
     Raises:
         BenchError: an option of a cluster without one.
     """
-    from bench.engine import fill
+    from bench.engine.fill import fill
 
     if name == "local":
         if address or replicas or gpus != 1:

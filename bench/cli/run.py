@@ -94,9 +94,9 @@ def run(
     if dry_run:
         return show_plan(bench, cards, choices, as_json=as_json)
     from bench.checks import Allowances
+    from bench.engine.tower import Machine
     from bench.run import run as run_all
     from bench.tables.record import grids_of, write_files
-    from bench.tower import Machine
 
     label = "-".join(
         ("mini",) * bench.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
@@ -129,7 +129,7 @@ def run(
 def show_plan(bench: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
     """Print what would be done."""
     from bench.cells import distinct_cells, sources
-    from bench.plan_report import as_facts, as_text
+    from bench.engine.plan_report import as_facts, as_text
 
     rows = {ref: sources(table, bench.catalog, choices) for ref, table in cards.items()}
     plan = bench.plan(distinct_cells(cards, rows, bench.catalog), tolerant=True)

@@ -58,7 +58,7 @@ def train(
     bench train METHOD:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse
-    from bench.tower import Machine
+    from bench.engine.tower import Machine
     from bench.training import train_heads
 
     if published_format and to is None:

@@ -15,15 +15,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.batch_size import choose
 from bench.cluster.pool import Pool
 from bench.cluster.room import room
+from bench.engine.batch_size import choose
+from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.engine.plan import Plan, TextWork, VisionWork
+from bench.engine.tower import Machine
 from bench.errors import BenchError
-from bench.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
-from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
 from bench.store import Store
-from bench.tower import Machine
 
 BATCHES_PER_SHARD = 32
 SHARDS_PER_WORKER = 4
@@ -46,7 +46,7 @@ class OnRay:
     notify: Callable[[str], None] = lambda line: None
 
     def __call__(self, plan: Plan, store: Store, machine: Machine) -> Outcome:
-        """See `bench.engine.Executor`.
+        """See `bench.engine.fill.Executor`.
 
         Raises:
             BenchError: as there; or Ray is not installed, cannot be reached, has no room, or loses the same work again
@@ -112,7 +112,7 @@ def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Ma
     with ExitStack() as open_shelves, bar("encoding texts", len(works), "networks", show=machine.show) as progress:
         kept = {}
         jobs = []
-        # In one order, as in `bench.groups.opened`: two runs that share several shelves must not wait for each other.
+        # In one order, as in `bench.engine.groups.opened`: two runs that share several shelves must not wait for each other.
         for work in sorted(works, key=lambda work: work.recipe.key):
             writer = open_shelves.enter_context(store.writing(work.recipe))
             missing = missing_texts(work, writer)

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.batch_size import Trial
+from bench.engine.batch_size import Trial
+from bench.engine.shards import Shard, Step, TextRows, read_texts
+from bench.engine.tower import Machine
 from bench.errors import BenchError, WeightsError
 from bench.models.network import Network
-from bench.shards import Shard, Step, TextRows, read_texts
-from bench.tower import Machine
 
 SHARED = "every node must see data, weights and cards under the same paths, and run the same fer-bench"
 
@@ -32,7 +32,7 @@ class Worker:
         """Texts through the text side of a network.
 
         Raises:
-            BenchError: see `bench.shards.read_texts`.
+            BenchError: see `bench.engine.shards.read_texts`.
         """
         network, texts = job
         self._hold([network])

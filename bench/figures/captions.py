@@ -12,11 +12,11 @@ from bench.cards.schema import DatasetCard
 from bench.cells import Source
 from bench.data.captions import with_captions
 from bench.data.samples import Sample
+from bench.engine.tower import Machine
 from bench.errors import BenchError
 from bench.features import TextFeatures, features_of, text_features
 from bench.figures import retrieval
 from bench.figures.retrieval import Gallery
-from bench.tower import Machine
 from bench.workbench import Workbench
 from bench.zeroshot import unit
 

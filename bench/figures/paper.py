@@ -16,13 +16,13 @@ from bench.cards.variant import parse, resolve
 from bench.cells import Choices, Source, free_table, source_of
 from bench.checks import MINIATURE, Allowances
 from bench.data.preview import media_by_sample, preview
+from bench.engine.tower import Machine
 from bench.errors import BenchError, UnknownName
 from bench.features import features_of
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
 from bench.records import CellKey, FoldPredictions, Record
 from bench.results import matrices_of
 from bench.run import run
-from bench.tower import Machine
 from bench.workbench import Workbench
 from bench.zeroshot import softmax
 

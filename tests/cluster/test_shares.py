@@ -11,8 +11,8 @@ from bench.cluster.room import Room, room
 from bench.data.loader import Item, batches
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
+from bench.engine.shards import Shard, Share
 from bench.errors import BenchError
-from bench.shards import Shard, Share
 
 
 @pytest.mark.parametrize(

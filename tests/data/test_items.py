@@ -18,8 +18,8 @@ from bench.data.items import Inputs, Items, each_once, inputs_of
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
+from bench.engine.plan import VisionWork
 from bench.keys import find, keys_of, whole
-from bench.plan import VisionWork
 from bench.recipes import row_key
 from bench.store import Recipe, Store
 

@@ -12,17 +12,17 @@ import pytest
 import torch
 from asked import all_asked
 
-import bench.batch_size
-from bench.batch_size import GENERATOR_BATCH, PASSES, Choice, Pupil, Trial, choose, fastest, trial_of
+import bench.engine.batch_size
 from bench.cards.schema import EncoderFacts
 from bench.cluster.worker import Worker
 from bench.data.loader import BATCH_BYTES, Item
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
+from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Pupil, Trial, choose, fastest, trial_of
+from bench.engine.shards import Shard, Share
+from bench.engine.tower import Machine, Tower
 from bench.errors import BenchError
 from bench.models.network import Network
-from bench.shards import Shard, Share
-from bench.tower import Machine, Tower
 
 GPU = Machine("cuda")
 
@@ -97,7 +97,7 @@ class Timed:
 @pytest.mark.parametrize(("limit", "expected"), [(10_000, 128), (50, 32)])
 def test_the_towers_are_timed_with_blank_inputs(limit: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Timed(limit)
-    monkeypatch.setattr(bench.batch_size.time, "perf_counter", lambda: model.now)
+    monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
     clips = shard(count=200, frames=21, model="joint-scorer", asks=("a", "b"))
     trial = trial_of(replace(clips, size=16))
     assert trial.run("cpu", lambda network: model) == expected
@@ -106,7 +106,7 @@ def test_the_towers_are_timed_with_blank_inputs(limit: int, expected: int, monke
 
 def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Timed(10_000)
-    monkeypatch.setattr(bench.batch_size.time, "perf_counter", lambda: model.now)
+    monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
     monkeypatch.setattr(Network, "load", lambda network, device: model)
     facts = EncoderFacts(adapter="bench.models.xclip:XClip", size=16, model="joint-scorer", sees="clips")
     pupil = Pupil(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))

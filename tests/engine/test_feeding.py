@@ -15,15 +15,15 @@ import torch
 from asked import all_asked
 from PIL import Image
 
-import bench.shards
+import bench.engine.shards
 from bench.cards.schema import EncoderFacts
 from bench.data.loader import Batch, Item
 from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
-from bench.feeding import CudaLane, HostLane, fed
+from bench.engine.feeding import CudaLane, HostLane, fed
+from bench.engine.shards import Shard, Share
+from bench.engine.tower import Machine
 from bench.models.network import Network
-from bench.shards import Shard, Share
-from bench.tower import Machine
 
 WAIT = 20
 
@@ -162,7 +162,7 @@ def test_networks_that_lack_different_pictures_share_one_copy(tmp_path: Path, mo
             sent.append(len(pixels))
             return super().send(pixels)
 
-    monkeypatch.setattr(bench.shards, "lane_to", lambda device: Counting())
+    monkeypatch.setattr(bench.engine.shards, "lane_to", lambda device: Counting())
     rules = (Pixels(), Pixels(mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125)))
     lacking = (items, items[1::2])
     networks = [Network(name, EncoderFacts(adapter="m:C", size=8), {}, {"model": name}) for name in ("all", "odd")]

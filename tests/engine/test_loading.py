@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-import bench.groups
+import bench.engine.groups
 from bench.models.network import Network
 from bench.records import open_record
 
@@ -67,7 +67,7 @@ def test_what_shares_a_decode_is_held_together_where_it_fits(
     assert held == [1, 2, 3]
 
     held.clear()
-    monkeypatch.setattr(bench.groups, "TOGETHER_BYTES", -1)
+    monkeypatch.setattr(bench.engine.groups, "TOGETHER_BYTES", -1)
     places = ("--store", str(world.root / "another"), "--out", str(world.root / "runs"))
     assert world.call(*run, *places).code == 0
     assert held == [1, 1, 1]

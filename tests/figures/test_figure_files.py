@@ -189,9 +189,9 @@ def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cards.variant import resolve
     from bench.cells import Choices, source_of
     from bench.cli import options
+    from bench.engine.tower import Machine
     from bench.features import features_of
     from bench.records import open_record
-    from bench.tower import Machine
     from bench.zeroshot import unit
 
     world.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-clips")

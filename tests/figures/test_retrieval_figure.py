@@ -97,7 +97,7 @@ places = {places}
 
 def drawn(world: Any) -> Figure:
     from bench.cli import options
-    from bench.engine import Machine
+    from bench.engine.fill import Machine
     from bench.figures.paper import from_features, subject_of
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
@@ -113,7 +113,7 @@ def by_hand(world: Any, head: bool) -> list[float]:
     from bench.cards.variant import resolve
     from bench.cells import Choices, source_of
     from bench.cli import options
-    from bench.engine import Machine
+    from bench.engine.fill import Machine
     from bench.features import features_of
     from bench.models.open_clip import OpenClip
 

@@ -23,10 +23,10 @@ from PIL import Image
 
 from bench.cards.variant import resolve
 from bench.cells import Cell, Choices, source_of
-from bench.engine import fill
+from bench.engine.fill import fill
+from bench.engine.tower import Machine
 from bench.models.network import respond
 from bench.records import environment
-from bench.tower import Machine
 
 ROUNDS = 3
 BATCH = 32 if DEVICE == "cpu" else 256

@@ -18,13 +18,13 @@ import numpy.typing as npt
 
 from bench.data.loader import Batch, Failure, Item, batches, stream
 from bench.data.protocol import Pixels
+from bench.engine.feeding import Fed, fed, lane_to
+from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.errors import BenchError
-from bench.feeding import Fed, fed, lane_to
 from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
 from bench.progress import bar
 from bench.recipes import row_key
-from bench.tower import DEFAULT_BATCH, Machine, Tower
 
 # Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the
 # CLIP family and FLAVA, 61 in VideoCLIP), or takes texts one by one (the teacher).

@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from bench.batch_size import choose
 from bench.data.items import Items
 from bench.data.loader import stream
-from bench.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.engine.batch_size import choose
+from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.engine.plan import Plan, TextWork, VisionWork
+from bench.engine.shards import read_texts
+from bench.engine.tower import Machine
 from bench.keys import keys_of
 from bench.models.network import Network
-from bench.plan import Plan, TextWork, VisionWork
 from bench.progress import bar
-from bench.shards import read_texts
 from bench.store import Store
-from bench.tower import Machine
 
 
 class Executor(Protocol):

@@ -16,7 +16,7 @@ from bench.models.network import Network, respond
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Where nobody says and nothing is measured; see `bench.batch_size`.
+# Where nobody says and nothing is measured; see `bench.engine.batch_size`.
 DEFAULT_BATCH = 64
 
 
@@ -26,7 +26,7 @@ class Machine:
 
     Attributes:
         device: `cpu`, `cuda`, `cuda:1`, ...
-        batch: items a forward pass; None: as `bench.batch_size` finds it for each group of networks.
+        batch: items a forward pass; None: as `bench.engine.batch_size` finds it for each group of networks.
         workers: decoding threads.
         show: whether progress is shown.
     """

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data.items import Inputs, each_once
+from bench.engine.plan import Plan, TextWork, Todo, VisionWork
+from bench.engine.shards import Asks, Shard, Share, Step, TextRows
 from bench.keys import Places
-from bench.plan import Plan, TextWork, Todo, VisionWork
 from bench.recipes import text_digest
-from bench.shards import Asks, Shard, Share, Step, TextRows
 from bench.store import Store, Writer
 
 TOGETHER_BYTES = 8 * 2**30

@@ -18,8 +18,8 @@ from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of
 from bench.data.protocol import FrameSampling, Protocol
+from bench.engine.lessons import Course
 from bench.keys import Keys, Places, distinct, find, joined
-from bench.lessons import Course
 from bench.models.network import Network
 from bench.recipes import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.store import Recipe, Shelf, Store

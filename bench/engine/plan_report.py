@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench.data.items import Items
-from bench.lessons import Course
-from bench.plan import Plan, VisionWork
+from bench.engine.lessons import Course
+from bench.engine.plan import Plan, VisionWork
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

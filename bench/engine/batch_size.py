@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from bench.data.loader import batches
 from bench.data.protocol import Pixels
+from bench.engine.shards import Shard
+from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.models.network import Network
-from bench.shards import Shard
-from bench.tower import DEFAULT_BATCH, Machine, Tower
 
 SMALLEST, LARGEST = 32, 1024
 GAIN = 0.03
