@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-COUNT = int(os.environ.get("BENCH_SPEED_IMAGES", "192"))
+COUNT = int(os.environ.get("BENCH_SPEED_IMAGES", "512"))
 BACKBONES = os.environ.get("BENCH_SPEED_BACKBONES", "B32").split(",")
 DEVICE = os.environ.get("BENCH_SPEED_DEVICE", "cpu")
 DTYPE = os.environ.get("BENCH_SPEED_DTYPE", "float32")
