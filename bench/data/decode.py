@@ -50,7 +50,7 @@ def picture(blob: Blob) -> Image.Image:
     return opened(blob, rgb)
 
 
-def decoded(data: bytes, blob: Blob) -> Image.Image:
+def decoded(data: bytes, blob: Blob) -> Image.Image | jpeg.Values:
     """The pixels of `picture`, from bytes that were read already and, for a sound JPEG file, in less time.
 
     Args:
@@ -58,7 +58,8 @@ def decoded(data: bytes, blob: Blob) -> Image.Image:
         blob: where they are from.
 
     Returns:
-        A picture in mode `RGB`, or `RGBX` whose fourth band means nothing; it carries no metadata that one may rely on.
+        A picture in mode `RGB`, or pixels `[H, W, 4]` of which the fourth band means nothing: where nothing is resized, these
+        need not go through a picture of Pillow's, which holds the interpreter's lock while it copies.
 
     Raises:
         DataError: as for `picture`.

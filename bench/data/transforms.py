@@ -11,18 +11,20 @@ from PIL import Image
 from bench.data.protocol import Pixels
 from bench.errors import BenchError, DataError
 
+Values = npt.NDArray[np.uint8]
+
 MAX_SIDE = 50_000
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def prepare(image: Image.Image, pixels: Pixels, size: int) -> npt.NDArray[Any]:
+def prepare(image: Image.Image | Values, pixels: Pixels, size: int) -> npt.NDArray[Any]:
     """Bring a picture to the network's size.
 
     With stage `image` the result equals torchvision's `Resize` and `CenterCrop` on a Pillow image bit for bit; with
     stage `tensor` its `ToTensor`, `Normalize`, `Resize(antialias=False)` and `CenterCrop`, in this order.
 
     Args:
-        image: a picture in mode `RGB`, or `RGBX` whose fourth band is left out.
+        image: a picture in mode `RGB`, or its pixels `[H, W, 4]`, whose fourth band is left out.
         pixels: the input protocol.
         size: S, the side of the square output in pixels.
 
@@ -34,15 +36,25 @@ def prepare(image: Image.Image, pixels: Pixels, size: int) -> npt.NDArray[Any]:
         BenchError: the protocol resizes to less than it crops.
         DataError: the picture is so narrow that its longer side would pass 50,000 pixels.
     """
-    width, height = _resized(image.size, pixels, size)
+    before = image.size if isinstance(image, Image.Image) else (image.shape[1], image.shape[0])
+    width, height = _resized(before, pixels, size)
     if pixels.stage == "tensor":
-        return _prepare_tensor(image, pixels, size, (width, height))
-    if image.size != (width, height):
-        image = image.resize((width, height), RESAMPLING[pixels.interpolation])
+        return _prepare_tensor(np.asarray(image), pixels, size, (width, height))
+    if before != (width, height):
+        image = _picture(image).resize((width, height), RESAMPLING[pixels.interpolation])
+    values = np.asarray(image)
     if (width, height) != (size, size):
         left, top = _crop_start(width, size), _crop_start(height, size)
-        image = image.crop((left, top, left + size, top + size))
-    return np.ascontiguousarray(_channels_first(image))
+        values = values[top : top + size, left : left + size]
+    return np.ascontiguousarray(_channels_first(values))
+
+
+def _picture(image: Image.Image | Values) -> Image.Image:
+    """Pillow's picture of such pixels, in mode `RGBX`, which shares their memory."""
+    if isinstance(image, Image.Image):
+        return image
+    height, width, _ = image.shape
+    return Image.frombuffer("RGBX", (width, height), image, "raw", "RGBX", 0, 1)
 
 
 def finish(batch: npt.NDArray[Any], pixels: Pixels) -> npt.NDArray[np.float32]:
@@ -85,8 +97,8 @@ def _resized(before: tuple[int, int], pixels: Pixels, size: int) -> tuple[int, i
     return (short, longer) if width <= height else (longer, short)
 
 
-def _channels_first(image: Image.Image) -> npt.NDArray[np.uint8]:
-    return np.asarray(image)[..., :3].transpose(2, 0, 1)
+def _channels_first(values: Values) -> Values:
+    return values[..., :3].transpose(2, 0, 1)
 
 
 def _crop_start(side: int, size: int) -> int:
@@ -94,11 +106,11 @@ def _crop_start(side: int, size: int) -> int:
     return round((side - size) / 2)
 
 
-def _prepare_tensor(image: Image.Image, pixels: Pixels, size: int, resized: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _prepare_tensor(values: Values, pixels: Pixels, size: int, resized: tuple[int, int]) -> npt.NDArray[np.float32]:
     import torch
     from torch.nn.functional import interpolate
 
-    scaled = _channels_first(image).astype(np.float32) / np.float32(255)
+    scaled = _channels_first(values).astype(np.float32) / np.float32(255)
     tensor = torch.from_numpy(np.ascontiguousarray(_normalise(scaled, pixels)))[None]
     width, height = resized
     if tensor.shape[-2:] != (height, width):

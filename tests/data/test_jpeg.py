@@ -64,8 +64,7 @@ def test_a_sound_file_gives_pillows_pixels(
         image, quality=quality, subsampling=subsampling, progressive=progressive, restart_marker_blocks=restart
     )
     ours, theirs = jpeg.decoded(data), by_pillow(data)
-    assert ours is not None and ours.size == theirs.size
-    assert np.array_equal(np.asarray(ours)[..., :3], np.asarray(theirs))
+    assert ours is not None and np.array_equal(ours[..., :3], np.asarray(theirs))
     for rule in PROTOCOLS.values():
         if max(side) < 100 * min(side):
             assert np.array_equal(prepare(ours, rule, 32), prepare(theirs, rule, 32))
@@ -133,7 +132,7 @@ def test_what_is_unusual_or_damaged_is_pillows_matter(data: bytes, tmp_path: Pat
     except DataError as error:
         expected = str(error)
     try:
-        found: object = decode.decoded(data, blob).tobytes()
+        found: object = np.asarray(decode.decoded(data, blob)).tobytes()
     except DataError as error:
         found = str(error)
     assert found == expected
@@ -143,7 +142,7 @@ def test_adobes_mark_on_three_colours_is_ordinary() -> None:
     for transform in (0, 1):
         data = with_segment(0xEE, b"Adobe\0\x64\0\0\0\0" + bytes([transform]))
         ours = jpeg.decoded(data)
-        assert ours is not None and np.array_equal(np.asarray(ours)[..., :3], np.asarray(by_pillow(data)))
+        assert ours is not None and np.array_equal(ours[..., :3], np.asarray(by_pillow(data)))
 
 
 def test_no_memory_is_asked_for_a_picture_that_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,11 +169,11 @@ def test_a_library_that_decodes_otherwise_is_not_used(monkeypatch: pytest.Monkey
     data = written(photo(20, 24))
     monkeypatch.setattr(simplejpeg, "decode_jpeg", off_by_one)
     assert not jpeg.agrees() and jpeg.decoded(data) is None
-    assert decode.decoded(data, Blob("x.jpg")).tobytes() == by_pillow(data).tobytes()
+    assert np.asarray(decode.decoded(data, Blob("x.jpg"))).tobytes() == by_pillow(data).tobytes()
 
 
 def test_without_the_library_pillow_decodes(monkeypatch: pytest.MonkeyPatch, asked_anew: None) -> None:
     data = written(photo(20, 24))
     monkeypatch.setitem(sys.modules, "simplejpeg", None)
     assert not jpeg.agrees()
-    assert decode.decoded(data, Blob("x.jpg")).tobytes() == by_pillow(data).tobytes()
+    assert np.asarray(decode.decoded(data, Blob("x.jpg"))).tobytes() == by_pillow(data).tobytes()
