@@ -154,12 +154,14 @@ def _hashed(
         if isinstance(refs, DataError):
             yield refs
             continue
-        row: list[bytes] = []
-        wrong: DataError | None = None
-        for ref in refs:
-            digest = by_blob[ref.blob]
-            if isinstance(digest, DataError):
-                wrong = digest
-                break
-            row.append(digest if ref.index is None else video_frame_digest(digest, ref.index))
-        yield wrong or row
+        yield _row(refs, [by_blob[ref.blob] for ref in refs])
+
+
+def _row(refs: Sequence[FrameRef], found: Sequence[bytes | DataError]) -> list[bytes] | DataError:
+    """The digests of frames, of those of their files; the first file that cannot be read stands for all."""
+    row = []
+    for ref, digest in zip(refs, found, strict=True):
+        if isinstance(digest, DataError):
+            return digest
+        row.append(digest if ref.index is None else video_frame_digest(digest, ref.index))
+    return row

@@ -55,7 +55,9 @@ class Batch(NamedTuple):
     failures: list[Failure]
 
 
-def stream(items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int) -> Iterator[Batch]:
+def stream(
+    items: Sequence[Item], pixels: Pixels, size: int, *, workers: int, batch: int
+) -> Generator[Batch, None, None]:
     """Decode and prepare items in the order given.
 
     A batch holds items of one length; see `batches`. Once the generator is closed no thread goes on decoding.

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bench.data.jpeg import Values
 from bench.data.protocol import Pixels
 from bench.errors import BenchError, DataError
-
-Values = npt.NDArray[np.uint8]
 
 MAX_SIDE = 50_000
 RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}

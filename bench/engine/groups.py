@@ -117,12 +117,12 @@ def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
             if len(todo):
                 parts += todo.parts
                 writers.append(writer)
-                shares.append(Share(work.network, work.protocol.pixels, asks_of(todo)))
+                shares.append(Share(work.network, work.protocol.pixels, left_of(todo)))
         first = group[0]
         yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, shares), writers)
 
 
-def asks_of(todo: Todo) -> Asks:
+def left_of(todo: Todo) -> Asks:
     """What is left to ask, in a form that finds an item by its key."""
     keys = todo.keys
     order = np.argsort(keys)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.loader import Batch, Failure, Item, batches, stream
+from bench.data.loader import Failure, Item, batches, stream
 from bench.data.protocol import Pixels
 from bench.engine.feeding import Fed, fed, lane_to
 from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
@@ -133,8 +133,7 @@ class Shard:
             for share in self.shares
         ]
         found = stream(self.items, self.pixels, self.size, workers=machine.workers, batch=self.batch)
-        decoded = cast("Generator[Batch, None, None]", found)
-        with closing(fed(decoded, lane_to(machine.device))) as ready:
+        with closing(fed(found, lane_to(machine.device))) as ready:
             for batch in ready:
                 begun = time.perf_counter()
                 rows = [share.rows(batch, tower) for share, tower in zip(self.shares, towers, strict=True)]

@@ -9,41 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from plain_method import write_method
 from small_world import Answer, World
 
 from bench.data import loader
 from bench.records import open_record
 
-CARD = """
-kind = "method"
-name = "plain"
-protocol = "native"
-[encoder]
-adapter = "plain.py:Plain"
-size = 16
-sees = "{sees}"
-[native.frames]
-count = 4
-"""
-ADAPTER = """
-import torch
-
-
-class Plain:
-    logit_scale = 10.0
-
-    def __init__(self, weights, device, dtype):
-        self.map = torch.randn(3 * 16 * 16, 8, generator=torch.Generator().manual_seed(0))
-
-    def encode_images(self, pixels):
-        return pixels.flatten(1) @ self.map
-
-    def encode_clips(self, pixels):
-        return self.encode_images(pixels.mean(1))
-
-    def encode_texts(self, texts):
-        return torch.stack([torch.full((8,), float(len(text))).cos() for text in texts])
-"""
+SEES = 'sees = "{}"\n[native.frames]\ncount = 4'
 # A file of each dataset, and another whose content it takes.
 FILES = {
     "tiny-faces": ("anger/000.jpg", "anger/001.jpg"),
@@ -59,7 +31,6 @@ CASES = [
 @pytest.fixture
 def changing(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     """`bench run` in which files take another content once everything is planned, just before decoding begins."""
-    (world.root / "cards" / "plain.py").write_text(ADAPTER)
     straight = loader._outcomes
 
     def run(changes: dict[Path, bytes], *args: str) -> Answer:
@@ -83,7 +54,7 @@ def scores(record: Path) -> list[np.ndarray[Any, Any]]:
 def test_a_file_that_changes_after_planning_fails_and_leaves_no_row(
     world: World, changing: Callable[..., Answer], sees: str, dataset: str
 ) -> None:
-    (world.root / "cards" / "plain.toml").write_text(CARD.format(sees=sees))
+    write_method(world.root / "cards", more=SEES.format(sees))
     path, other = (world.root / "data" / dataset / file for file in FILES[dataset])
     before, after = path.read_bytes(), other.read_bytes()
     answer = changing({path: after}, "--datasets", dataset)
@@ -105,7 +76,7 @@ def test_a_file_that_changes_after_planning_fails_and_leaves_no_row(
 def test_a_file_that_is_no_picture_any_more_changed_too(
     world: World, changing: Callable[..., Answer], dataset: str
 ) -> None:
-    (world.root / "cards" / "plain.toml").write_text(CARD.format(sees="images"))
+    write_method(world.root / "cards", more=SEES.format("images"))
     path = world.root / "data" / dataset / FILES[dataset][0]
     answer = changing({path: b"no longer"}, "--datasets", dataset)
     assert answer.code == 2 and f"{path} changed while the run was going" in answer.err

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from plain_method import write_method
 from torch import nn
 
 from bench.cards.schema import EncoderFacts
@@ -14,20 +15,12 @@ from bench.gate.snapshot import of_record
 from bench.models.network import Network
 from bench.records import open_record
 
-CARD = """
-kind = "method"
-name = "mine"
-protocol = "native"
-[encoder]
-adapter = "mine.py:Mine"
-size = 16
-"""
-ADAPTER = """
+COMPILABLE = """
 import torch
 from torch import nn
 
 
-class Mine:
+class Adapter:
     logit_scale = 10.0
 
     def __init__(self, weights, device, dtype):
@@ -47,8 +40,7 @@ RUN = ("--methods", "mine", "--datasets", "tiny-faces")
 @pytest.fixture
 def mine(world: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("CXX", "true")
-    (world.root / "cards" / "mine.toml").write_text(CARD)
-    (world.root / "cards" / "mine.py").write_text(ADAPTER)
+    write_method(world.root / "cards", "mine", adapter=COMPILABLE)
     return world
 
 
@@ -93,7 +85,7 @@ def test_an_adapter_without_a_network_is_told_so(mine: Any) -> None:
     adapter = mine.root / "cards" / "mine.py"
     adapter.write_text(adapter.read_text().replace("self.tower", "tower"))
     answer = mine.run(*RUN, "--compile")
-    assert answer.code == 2 and "Mine holds no torch.nn.Module" in answer.err
+    assert answer.code == 2 and "Adapter holds no torch.nn.Module" in answer.err
 
 
 def test_what_is_no_dual_encoder_is_run_as_it_is_and_the_user_is_told(world: Any) -> None:

@@ -10,42 +10,17 @@ import pytest
 from class_folders import class_folders
 from peak import peak_of
 from PIL import Image
+from plain_method import write_method
 
 FEW = 300
 CLASSES = ("happiness", "sadness", "anger")
-METHOD = """
-kind = "method"
-name = "plain"
-protocol = "native"
-[encoder]
-adapter = "plain.py:Plain"
-size = 64
-"""
-ADAPTER = """
-import torch
-
-
-class Plain:
-    logit_scale = 10.0
-
-    def __init__(self, weights, device, dtype):
-        self.map = torch.randn(3 * 64 * 64, 512, generator=torch.Generator().manual_seed(0))
-
-    def encode_images(self, pixels):
-        return pixels.flatten(1) @ self.map
-
-    def encode_texts(self, texts):
-        return torch.stack([torch.full((512,), float(len(text))).cos() for text in texts])
-"""
 
 
 def peak(root: Path, count: int) -> int:
     """The most memory, in KiB, that `bench run` needed at once over so many pictures."""
     name = f"of-{count}"
     per_class = [len(range(number, count, len(CLASSES))) for number in range(len(CLASSES))]
-    (root / "cards").mkdir(exist_ok=True)
-    (root / "cards" / "plain.toml").write_text(METHOD)
-    (root / "cards" / "plain.py").write_text(ADAPTER)
+    write_method(root / "cards", size=64, width=512)
     (root / "cards" / f"{name}.toml").write_text(class_folders(name, classes=CLASSES, counts=per_class))
     picture = BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 48, 3), dtype=np.uint8)).save(picture, "JPEG")
