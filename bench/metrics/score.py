@@ -90,13 +90,13 @@ def _score_group(run: dict[str, Any], group: pd.DataFrame, classes: Sequence[str
         except BenchError as error:
             raise BenchError(f"{where}, {run['dataset']}, {error.what}", error.fix) from error
     scores = summarise(folds)
-    drawn = intervals(matrices)
+    spread = intervals(matrices)
     return GroupScore(
         **run,
         uar=scores.uar,
         war=scores.war,
-        uar_interval=drawn.uar,
-        war_interval=drawn.war,
+        uar_interval=spread.uar,
+        war_interval=spread.war,
         n=sum(fold.n for fold in folds),
         no_class=int(sum(matrix[:, -1].sum() for matrix in matrices)),
         folds=tuple(folds),
