@@ -5,8 +5,8 @@ regression of the action units, which lets towers of this size find the face's f
 for each. B/32 is trained from the start, B/16 and L/14 go on from it with finer patches. Last comes the BLIP-2 that looks
 through B/32 (`bench.mini.teacher`, which makes it alone too). No face of the test streams is seen.
 
-With both cores of a busy two-core machine the three towers took 11, 8 and 20 minutes, the heads seconds, the BLIP-2 a
-quarter of an hour. A quick try of everything is `python -m bench.mini.train --scale 0.002 --out DIR`.
+With both cores of a busy two-core machine the three towers took 11, 8 and 20 minutes, the heads seconds; of the BLIP-2
+its own module tells. A quick try of everything is `python -m bench.mini.train --scale 0.002 --out DIR`.
 """
 
 from __future__ import annotations
