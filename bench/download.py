@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 from bench.cards.schema import Weight
 from bench.errors import WeightsError
-from bench.progress import bar
+from bench.process.progress import bar
 
 CHUNK = 1 << 20
 KNOWN = "known-hashes.json"

@@ -26,7 +26,7 @@ from bench.engine.tower import Finish, Machine
 from bench.keys import whole
 from bench.models.base import Teaches
 from bench.models.network import Network
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.recipes import text_recipe, vision_recipe
 from bench.store import Recipe, Shelf
 from bench.transfer.heads import write_head

@@ -39,7 +39,7 @@ def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: 
     from bench.cards.variant import parse, resolve
     from bench.conformance.subject import Finding
     from bench.conformance.suite import CHECKS, examine
-    from bench.progress import bar
+    from bench.process.progress import bar
 
     bench = options.open_workbench(**world, dtype=dtype)
     method, axes = parse(name)

@@ -22,7 +22,7 @@ from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, m
 from bench.engine.plan import Plan, TextWork, VisionWork
 from bench.engine.tower import Machine
 from bench.errors import BenchError
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.store import Store
 
 BATCHES_PER_SHARD = 32

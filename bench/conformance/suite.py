@@ -14,7 +14,7 @@ from bench.conformance import behaviour, stated
 from bench.conformance.subject import Finding, Subject, Verdict, fail
 from bench.errors import BenchError
 from bench.models.network import Network
-from bench.offline import offline
+from bench.process.offline import offline
 
 
 class Check(NamedTuple):

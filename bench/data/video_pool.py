@@ -29,7 +29,7 @@ from bench.data.protocol import Pixels
 from bench.data.transforms import prepare
 from bench.data.video import Frame, in_order
 from bench.errors import BenchError, DataError
-from bench.isolated import wire
+from bench.process import wire
 
 Prepared = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 

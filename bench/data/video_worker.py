@@ -21,7 +21,7 @@ from bench.data.protocol import Pixels
 from bench.data.transforms import prepare
 from bench.data.video import Frame, OpenedVideo
 from bench.errors import BenchError, DataError
-from bench.isolated import wire
+from bench.process import wire
 
 MOST_MEMORY = 8 * 2**30
 MESSAGE_BYTES = 4 * 2**20

@@ -20,7 +20,7 @@ from bench.engine.shards import read_texts
 from bench.engine.tower import Machine
 from bench.keys import keys_of
 from bench.models.network import Network
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.store import Store
 
 

@@ -23,7 +23,7 @@ from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.errors import BenchError
 from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.recipes import row_key
 
 # Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the

@@ -23,7 +23,7 @@ from bench.faces.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counted, dump,
 from bench.faces.place import Placement, Unit, check_readable, place
 from bench.faces.target import WORK, final_path, free_bytes, needed_bytes, opened_target, write_crops
 from bench.faces.track import GAP, OVERLAP
-from bench.progress import bar
+from bench.process.progress import bar
 
 SHOWN = 10
 AHEAD = 8

@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.faces.base import FaceDetector
-from bench.isolated import wire
 from bench.isolated.environment import Notify, clean, ensure, to_stderr
 from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
+from bench.process import wire
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,11 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from bench.isolated import wire
+    from bench.process import wire
 else:
-    import wire  # lies beside this script; the package around it cannot be imported here
+    # The package cannot be imported in this environment, so the one file is; nothing else beside it may be found.
+    _beside = str(Path(__file__).resolve().parents[1] / "process")
+    sys.path[0] = _beside  # was this script's folder
+    import wire
 
-    sys.path.remove(str(Path(__file__).resolve().parent))
+    sys.path.remove(_beside)
 
 
 def main() -> None:

@@ -115,7 +115,7 @@ def _fill(root: Path) -> None:
     """Draw every dataset, and unpack the weights meanwhile."""
     from bench.mini.layouts import prepare
     from bench.mini.workers import Workers
-    from bench.progress import bar
+    from bench.process.progress import bar
 
     jobs = prepare(root / "data")
     with (

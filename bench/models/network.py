@@ -20,7 +20,7 @@ from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
 from bench.models.compiling import compile_networks, require_compiler
 from bench.models.resolve import adapter_class, identity
-from bench.patience import word_when_late
+from bench.process.patience import word_when_late
 
 if TYPE_CHECKING:
     from torch import Tensor

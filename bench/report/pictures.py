@@ -13,7 +13,7 @@ from PIL import Image
 from bench.cards.catalog import Catalog
 from bench.data.preview import media_by_sample, preview
 from bench.errors import BenchError
-from bench.progress import bar
+from bench.process.progress import bar
 
 SIDE = 96
 QUALITY = 60

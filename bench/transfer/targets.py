@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from bench.models.base import Teaches
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.recipes import target_recipe
 from bench.store import Recipe, Shelf, Store
 from bench.transfer.draws import row_seeds

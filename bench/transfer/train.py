@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from bench.errors import BenchError, DataError
-from bench.progress import bar
+from bench.process.progress import bar
 from bench.transfer import checkpoint
 from bench.transfer.facts import Design, Loss, Schedule
 from bench.transfer.heads import Floats

@@ -61,7 +61,7 @@ def test_a_method_that_hangs_is_named_and_what_was_computed_is_kept_when_it_is_s
             raise KeyboardInterrupt
         return torch.eye(15)[:len(pixels)] + 1
     """
-    monkeypatch.setattr("bench.patience.SECONDS", 0.2)
+    monkeypatch.setattr("bench.process.patience.SECONDS", 0.2)
     plug_in(world, ADAPTER.format(images=hang).replace("import torch", "import time, torch"))
     answer = world.run(*FAULTY, "--batch", "4")
     assert answer.code == 130 and "stopped; what was computed is kept" in answer.err

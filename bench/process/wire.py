@@ -3,7 +3,7 @@
     length of the head (8 bytes, little-endian) | head | array | array ...
 
 The head is `{"body": ..., "arrays": [[dtype, shape], ...]}`. Nothing is ever unpickled. Both sides import this file:
-the worker as a plain file beside it, in an environment of its own, so it needs nothing but the standard library and numpy.
+the worker as a plain file, in an environment of its own, so it needs nothing but the standard library and numpy.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from bench.isolated import wire
+from bench.process import wire
 
 anything = arrays.arrays(
     st.sampled_from([np.dtype(kind) for kind in ("f4", "f8", ">f4", "u1", "i8", "?", "f2")]),

@@ -1,0 +1,1 @@
+"""Other processes, and whoever waits for them: messages, progress, patience, no network."""
