@@ -12,9 +12,9 @@ from typing import Any
 from bench.cards.schema import DatasetCard
 from bench.cells import Source
 from bench.data.protocol import FrameSampling
-from bench.keys import Keys, keys_of, whole
 from bench.models.network import PARTED, Network
-from bench.store import Recipe
+from bench.store.artifacts import Recipe
+from bench.store.digests import Keys, keys_of, whole
 from bench.transfer.facts import Draw, Instruction
 
 CorpusKey = tuple[str, str]

@@ -16,11 +16,11 @@ from bench.data.items import Inputs
 from bench.engine.fill import Lost
 from bench.engine.plan import Plan
 from bench.errors import BenchError
-from bench.keys import Places
 from bench.models.network import PARTED, Network
 from bench.recipes import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.records import FoldPredictions
-from bench.store import Recipe, Shelf, Store
+from bench.store.artifacts import Recipe, Shelf, Store
+from bench.store.digests import Places
 from bench.transfer.heads import Floats, Head, LinearHead
 from bench.zeroshot import Decision, decide, logits, pool
 

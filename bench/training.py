@@ -23,12 +23,12 @@ from bench.data.loader import stream
 from bench.engine.fill import fill
 from bench.engine.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.engine.tower import Finish, Machine
-from bench.keys import whole
 from bench.models.base import Teaches
 from bench.models.network import Network
 from bench.process.progress import bar
 from bench.recipes import text_recipe, vision_recipe
-from bench.store import Recipe, Shelf
+from bench.store.artifacts import Recipe, Shelf
+from bench.store.digests import whole
 from bench.transfer.heads import write_head
 from bench.transfer.rows import ShelfRows
 from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets

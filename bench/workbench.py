@@ -20,11 +20,11 @@ from bench.data.protocol import FrameSampling
 from bench.engine.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.engine.plan import Plan, make
 from bench.errors import DataError, StoreError, WeightsError
-from bench.keys import BYTES
 from bench.models.network import Network
 from bench.recipes import CorpusKey, corpus_key
 from bench.settings import Settings
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
+from bench.store.digests import BYTES
 from bench.transfer.facts import HeadRecipe
 from bench.transfer.heads import Head, LinearHead, fitting, read_head, read_linear
 

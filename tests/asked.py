@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.engine.shards import Asks
-from bench.keys import keys_of
+from bench.store.digests import keys_of
 
 
 def all_asked(items: Iterable[bytes], asks: tuple[str, ...] = ("",)) -> Asks:

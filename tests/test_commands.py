@@ -123,7 +123,7 @@ def test_embed_gives_one_row_an_input(world: Any) -> None:
 def test_embed_gives_what_a_run_stored(world: Any) -> None:
     from bench.data.digest import digest
     from bench.data.samples import Blob
-    from bench.store import Recipe, Shelf, Store
+    from bench.store.artifacts import Recipe, Shelf, Store
 
     world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
     face = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"

@@ -23,7 +23,7 @@ from bench.engine.plan import Plan, TextWork, VisionWork
 from bench.engine.tower import Machine
 from bench.errors import BenchError
 from bench.process.progress import bar
-from bench.store import Store
+from bench.store.artifacts import Store
 
 BATCHES_PER_SHARD = 32
 SHARDS_PER_WORKER = 4

@@ -20,7 +20,7 @@ from bench.data.protocol import FrameSampling
 from bench.data.samples import FrameRef, Sample, Video
 from bench.data.sampling import frames_of
 from bench.errors import DataError
-from bench.keys import Keys, Places, joined, keys_of
+from bench.store.digests import Keys, Places, joined, keys_of
 
 # So many samples' frames are held at once while they are hashed.
 HASHED_TOGETHER = 4096

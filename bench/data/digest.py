@@ -17,7 +17,7 @@ from bench.data import video_pool
 from bench.data.decode import read
 from bench.data.samples import Blob
 from bench.errors import DataError
-from bench.keys import BYTES
+from bench.store.digests import BYTES
 
 FRESH_NS = 2_000_000_000
 CHUNK = 512

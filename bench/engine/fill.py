@@ -18,10 +18,10 @@ from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, m
 from bench.engine.plan import Plan, TextWork, VisionWork
 from bench.engine.shards import read_texts
 from bench.engine.tower import Machine
-from bench.keys import keys_of
 from bench.models.network import Network
 from bench.process.progress import bar
-from bench.store import Store
+from bench.store.artifacts import Store
+from bench.store.digests import keys_of
 
 
 class Executor(Protocol):

@@ -16,9 +16,9 @@ import numpy as np
 from bench.data.items import Inputs, each_once
 from bench.engine.plan import Plan, TextWork, Todo, VisionWork
 from bench.engine.shards import Asks, Shard, Share, Step, TextRows
-from bench.keys import Places
 from bench.recipes import text_digest
-from bench.store import Store, Writer
+from bench.store.artifacts import Store, Writer
+from bench.store.digests import Places
 
 TOGETHER_BYTES = 8 * 2**30
 

@@ -23,10 +23,10 @@ from bench.data.items import Items, inputs_of
 from bench.data.loader import Item
 from bench.data.protocol import FrameSampling
 from bench.errors import BenchError, DataError
-from bench.keys import whole
 from bench.models.network import Network
 from bench.recipes import query_recipe, target_recipe, vision_recipe
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
+from bench.store.digests import whole
 from bench.transfer.facts import Draw, HeadRecipe, Instruction
 
 VERSION = "1"

@@ -19,10 +19,10 @@ from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of
 from bench.data.protocol import FrameSampling, Protocol
 from bench.engine.lessons import Course
-from bench.keys import Keys, Places, distinct, find, joined
 from bench.models.network import Network
 from bench.recipes import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
-from bench.store import Recipe, Shelf, Store
+from bench.store.artifacts import Recipe, Shelf, Store
+from bench.store.digests import Keys, Places, distinct, find, joined
 
 
 @dataclass(frozen=True, eq=False)

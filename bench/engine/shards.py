@@ -21,10 +21,10 @@ from bench.data.protocol import Pixels
 from bench.engine.feeding import Fed, fed, lane_to
 from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.errors import BenchError
-from bench.keys import Keys, Places, find, keys_of
 from bench.models.network import Network, encode_texts
 from bench.process.progress import bar
 from bench.recipes import row_key
+from bench.store.digests import Keys, Places, find, keys_of
 
 # Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the
 # CLIP family and FLAVA, 61 in VideoCLIP), or takes texts one by one (the teacher).

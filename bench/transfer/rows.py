@@ -12,7 +12,7 @@ import numpy.typing as npt
 import xxhash
 
 from bench.errors import DataError
-from bench.store import Shelf
+from bench.store.artifacts import Shelf
 from bench.transfer.heads import Floats
 
 Positions = npt.NDArray[np.int64]

@@ -21,7 +21,7 @@ from torch import Tensor
 from bench.models.base import Teaches
 from bench.process.progress import bar
 from bench.recipes import target_recipe
-from bench.store import Recipe, Shelf, Store
+from bench.store.artifacts import Recipe, Shelf, Store
 from bench.transfer.draws import row_seeds
 from bench.transfer.facts import Draw, Instruction
 

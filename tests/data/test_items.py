@@ -19,9 +19,9 @@ from bench.data.loader import Item
 from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
 from bench.engine.plan import VisionWork
-from bench.keys import find, keys_of, whole
 from bench.recipes import row_key
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
+from bench.store.digests import find, keys_of, whole
 
 KEYS = [bytes([number]) * 15 + bytes([number % 2]) for number in range(1, 9)]  # every second one ends with a zero
 

@@ -33,12 +33,12 @@ def start(arguments: Sequence[str], log: Path) -> BaseProcess:
 
 def begin(arguments: Sequence[str], log: str) -> None:
     """Be the command; does not come back."""
-    import bench.store
+    import bench.store.artifacts
     from bench.cli import main
 
     said = os.open(log, os.O_CREAT | os.O_APPEND | os.O_WRONLY)
     os.dup2(said, 1)
     os.dup2(said, 2)
     sys.argv = ["bench", *arguments]
-    bench.store.ROWS_PER_SHARD = ROWS_PER_SHARD
+    bench.store.artifacts.ROWS_PER_SHARD = ROWS_PER_SHARD
     main(arguments)

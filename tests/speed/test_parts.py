@@ -19,7 +19,7 @@ from bench.data.samples import Blob, FrameRef
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
 
 PAPER = Pixels()
 RECIPE = Recipe("frames", {"speed": 1})

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.keys import BYTES
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
+from bench.store.digests import BYTES
 from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ShelfRows
 from bench.transfer.train import Job, train

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from bench.errors import BenchError, DataError
-from bench.keys import BYTES
-from bench.store import Recipe, Shelf, Store
+from bench.store.artifacts import Recipe, Shelf, Store
+from bench.store.digests import BYTES
 from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ArrayRows, Positions, Rows, ShelfRows, npy
 from bench.transfer.train import Job, Trained, order, train

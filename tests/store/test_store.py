@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import bench.store
+import bench.store.artifacts
 from bench.errors import StoreError
-from bench.store import Recipe, Store
+from bench.store.artifacts import Recipe, Store
 
 INPUTS: dict[str, Any] = {
     "adapter": "package.module:Class",
@@ -171,7 +171,7 @@ def test_left_over_temporary_files_of_a_killed_run_are_removed(tmp_path: Path) -
 
 
 def test_many_rows_are_written_in_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench.store, "ROWS_PER_SHARD", 10)
+    monkeypatch.setattr(bench.store.artifacts, "ROWS_PER_SHARD", 10)
     store = Store(tmp_path)
     with store.writing(Recipe("frames", INPUTS)) as writer:
         for number in range(7):
@@ -184,7 +184,7 @@ def test_many_rows_are_written_in_several_shards(tmp_path: Path, monkeypatch: py
 def test_a_shelf_may_have_more_shards_than_a_process_may_open_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench.store, "ROWS_PER_SHARD", 1)
+    monkeypatch.setattr(bench.store.artifacts, "ROWS_PER_SHARD", 1)
     store, names = Store(tmp_path), [str(number) for number in range(150)]
     with store.writing(Recipe("frames", INPUTS)) as writer:
         for number, name in enumerate(names):

@@ -30,9 +30,9 @@ import numpy.typing as npt
 import xxhash
 from filelock import FileLock, Timeout
 
-from bench.disk import disk, write_beside
 from bench.errors import StoreError
-from bench.keys import KIND, Keys, Places, distinct, find, whole
+from bench.store.digests import KIND, Keys, Places, distinct, find, whole
+from bench.store.files import disk, write_beside
 
 ROWS_PER_SHARD = 4096
 SECONDS_PER_SHARD = 30.0
