@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.cards.prompts import texts as prompt_texts
 from bench.cells import Source
 from bench.data.loader import Item, stream
 from bench.data.samples import Blob, Frames, Media, Still, Video
@@ -14,7 +15,6 @@ from bench.data.sampling import frames_of
 from bench.engine.tower import DEFAULT_BATCH, Tower
 from bench.errors import BenchError, DataError
 from bench.models.network import encode_texts
-from bench.prompts import texts as prompt_texts
 from bench.transfer.heads import Floats, Head
 from bench.workbench import Workbench
 from bench.zeroshot import logits, pool, softmax

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cards.catalog import Catalog
+from bench.cards.input_protocol import Protocol
+from bench.cards.prompts import texts as prompt_texts
 from bench.cards.schema import Combine, DatasetCard, MethodCard, PromptCard
 from bench.cards.table_schema import ColumnGroup, Row, TableCard
 from bench.cards.variant import Variant, all_variants, parse, resolve
-from bench.data.protocol import Protocol
 from bench.errors import BenchError, UnknownName
-from bench.prompts import texts as prompt_texts
 from bench.records import CellKey
 
 

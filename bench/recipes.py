@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from bench.cards.head_training import Draw, Instruction
+from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.cells import Source
-from bench.data.protocol import FrameSampling
 from bench.models.network import PARTED, Network
 from bench.store.artifacts import Recipe
 from bench.store.digests import Keys, keys_of, whole
-from bench.transfer.facts import Draw, Instruction
 
 CorpusKey = tuple[str, str]
 

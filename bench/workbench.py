@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from bench.cards.catalog import Catalog
+from bench.cards.head_training import HeadRecipe
+from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard, EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
 from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, file_hashes
-from bench.data.protocol import FrameSampling
 from bench.engine.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.engine.plan import Plan, make
 from bench.errors import DataError, StoreError, WeightsError
@@ -25,7 +26,6 @@ from bench.recipes import CorpusKey, corpus_key
 from bench.settings import Settings
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import BYTES
-from bench.transfer.facts import HeadRecipe
 from bench.transfer.heads import Head, LinearHead, fitting, read_head, read_linear
 
 # Real heads take 8 to 150 MB each; a table of trained ones has dozens.

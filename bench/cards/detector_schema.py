@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from bench.cards.environment import EnvironmentFacts
 from bench.cards.schema import Card, Weight
-from bench.isolated.facts import EnvironmentFacts
 
 Device = Literal["cpu", "cuda"]
 

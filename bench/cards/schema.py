@@ -12,9 +12,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
-from bench.data.protocol import FrameSampling, Pixels
-from bench.isolated.facts import EnvironmentFacts
-from bench.transfer.facts import HeadRecipe
+from bench.cards.environment import EnvironmentFacts
+from bench.cards.head_training import HeadRecipe
+from bench.cards.input_protocol import FrameSampling, Pixels
 
 Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"

@@ -204,8 +204,8 @@ def _facts(card: Any) -> dict[str, Any]:
 
 def _as_sent(card: PromptCard, catalog: Catalog) -> dict[str, list[str]]:
     """The set's texts for every class of every dataset that it has words for."""
+    from bench.cards.prompts import texts
     from bench.errors import BenchError
-    from bench.prompts import texts
 
     sent: dict[str, list[str]] = {}
     for name in dict.fromkeys(name for dataset in catalog.datasets.values() for name in dataset.classes):

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
 from bench.data.digest import DigestCache, digests, video_frame_digest, video_lengths
-from bench.data.protocol import FrameSampling
 from bench.data.samples import FrameRef, Sample, Video
 from bench.data.sampling import frames_of
 from bench.errors import DataError

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.cards.input_protocol import Pixels
 from bench.data.decode import decoded, read
 from bench.data.digest import digest, digest_of, fits, video_frame_digest
-from bench.data.protocol import Pixels
 from bench.data.samples import FrameRef
 from bench.data.transforms import prepare
 from bench.data.video_pool import prepared

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.data.protocol import FrameSampling
+from bench.cards.input_protocol import FrameSampling
 from bench.data.samples import Blob, FrameRef, Frames, Media, Still
 from bench.errors import DataError
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from bench.cards.input_protocol import Pixels
 from bench.data.jpeg import Values
-from bench.data.protocol import Pixels
 from bench.errors import BenchError, DataError
 
 MAX_SIDE = 50_000

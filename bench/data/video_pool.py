@@ -25,7 +25,7 @@ import numpy.typing as npt
 from PIL import Image
 
 import bench
-from bench.data.protocol import Pixels
+from bench.cards.input_protocol import Pixels
 from bench.data.transforms import prepare
 from bench.data.video import Frame, in_order
 from bench.errors import BenchError, DataError

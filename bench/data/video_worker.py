@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from PIL import Image
 
-from bench.data.protocol import Pixels
+from bench.cards.input_protocol import Pixels
 from bench.data.transforms import prepare
 from bench.data.video import Frame, OpenedVideo
 from bench.errors import BenchError, DataError

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from bench.cards.input_protocol import Pixels
 from bench.data.loader import batches
-from bench.data.protocol import Pixels
 from bench.engine.shards import Shard
 from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.models.network import Network

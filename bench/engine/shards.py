@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from bench.cards.input_protocol import Pixels
 from bench.data.loader import Failure, Item, batches, stream
-from bench.data.protocol import Pixels
 from bench.engine.feeding import Fed, fed, lane_to
 from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.errors import BenchError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.data.protocol import Pixels
+from bench.cards.input_protocol import Pixels
 from bench.errors import BenchError
 from bench.models.network import Network, respond
 

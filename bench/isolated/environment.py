@@ -16,8 +16,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from bench.cards.environment import EnvironmentFacts
 from bench.errors import BenchError
-from bench.isolated.facts import EnvironmentFacts
 
 COMPLETE = "complete.json"
 _TAIL = 12

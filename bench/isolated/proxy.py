@@ -18,17 +18,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cards.environment import EnvironmentFacts
 from bench.errors import BenchError
 from bench.faces.base import FaceDetector
 from bench.isolated.environment import Notify, clean, ensure, to_stderr
-from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
 from bench.process import wire
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.transfer.facts import Instruction
+    from bench.cards.head_training import Instruction
 
 _WORKER = Path(__file__).with_name("worker.py")
 _LAST_LINES = 12

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from bench.transfer.facts import Instruction
+    from bench.cards.head_training import Instruction
 
 
 @runtime_checkable

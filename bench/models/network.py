@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.cards.environment import EnvironmentFacts
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
-from bench.isolated.facts import EnvironmentFacts
 from bench.models import base
 from bench.models.compiling import compile_networks, require_compiler
 from bench.models.resolve import adapter_class, identity

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from bench.transfer.facts import Draw
+from bench.cards.head_training import Draw
 
 
 def row_seeds(digests: Sequence[bytes], purpose: str, draw: Draw | None = None) -> list[int]:

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
+from bench.cards.head_training import Design
 from bench.errors import WeightsError
-from bench.transfer.facts import Design
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.cards.head_training import Design
 from bench.errors import BenchError, WeightsError
-from bench.transfer.facts import Design
 from bench.transfer.heads import LAST, Floats
 
 

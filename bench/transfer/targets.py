@@ -18,12 +18,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from bench.cards.head_training import Draw, Instruction
 from bench.models.base import Teaches
 from bench.process.progress import bar
 from bench.recipes import target_recipe
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.transfer.draws import row_seeds
-from bench.transfer.facts import Draw, Instruction
 
 BLOCK = 32
 BYTES_PER_SHARD = 64 * 2**20

@@ -18,10 +18,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.cards.head_training import Instruction
 from bench.errors import BenchError
 from bench.models.blip2 import Blip2
 from bench.models.tensors import check_images
-from bench.transfer.facts import Instruction
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ class Teacher:
         weights: as `bench.models.blip2.Blip2` takes them.
         device: torch's name.
         dtype: of the image tower; in half precision Flan-T5 runs in bfloat16 and the Q-Former in float32.
-        instruction: as `bench.transfer.facts.Instruction`: with it the teacher is a dual encoder too, and can stand on a
+        instruction: as `bench.cards.head_training.Instruction`: with it the teacher is a dual encoder too, and can stand on a
             side of a comparison in the encoder's place.
 
     Raises:

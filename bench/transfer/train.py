@@ -25,10 +25,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bench.cards.head_training import Design, Loss, Schedule
 from bench.errors import BenchError, DataError
 from bench.process.progress import bar
 from bench.transfer import checkpoint
-from bench.transfer.facts import Design, Loss, Schedule
 from bench.transfer.heads import Floats
 from bench.transfer.losses import loss_named
 from bench.transfer.modules import Projection, started, state_of

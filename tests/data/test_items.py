@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.cards.input_protocol import FrameSampling
 from bench.data.corpus import Corpus
 from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
 from bench.data.loader import Item
-from bench.data.protocol import FrameSampling
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
 from bench.engine.plan import VisionWork
 from bench.recipes import row_key

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from bench.cards.input_protocol import Pixels
 from bench.data import decode, jpeg
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob
 from bench.data.transforms import prepare
 from bench.errors import DataError

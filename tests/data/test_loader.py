@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.cards.input_protocol import Pixels
 from bench.data import loader
 from bench.data.loader import Batch, Item, stream
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.data.video_pool import prepared
 

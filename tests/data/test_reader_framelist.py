@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.data.protocol import FrameSampling
+from bench.cards.input_protocol import FrameSampling
 from bench.data.readers.framelist import read
 from bench.data.samples import Blob
 from bench.data.sampling import frames_of

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.protocol import FrameSampling
+from bench.cards.input_protocol import FrameSampling
 from bench.data.samples import Blob, FrameRef, Frames, Still, Video
 from bench.data.sampling import frames_of, indices
 

@@ -7,8 +7,8 @@ from PIL import Image
 from torchvision import transforms as tv
 from torchvision.transforms import InterpolationMode
 
+from bench.cards.input_protocol import Pixels
 from bench.data.decode import picture
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob
 from bench.data.transforms import finish, prepare
 from bench.errors import BenchError, DataError

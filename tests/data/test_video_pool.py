@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.cards.input_protocol import Pixels
 from bench.data import video, video_pool
 from bench.data.loader import Item, stream
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.errors import DataError
 

@@ -83,7 +83,7 @@ def test_a_file_that_is_no_picture_any_more_changed_too(
 
 
 def test_names_that_are_no_digests_fit_whatever_is_decoded(tmp_path: Path) -> None:
-    from bench.data.protocol import Pixels
+    from bench.cards.input_protocol import Pixels
     from bench.data.samples import Blob, FrameRef
 
     Image.new("RGB", (20, 24)).save(tmp_path / "a.jpg")

@@ -16,9 +16,9 @@ from asked import all_asked
 from PIL import Image
 
 import bench.engine.shards
+from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
 from bench.data.loader import Batch, Item
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.engine.feeding import CudaLane, HostLane, fed
 from bench.engine.shards import Shard, Share

@@ -182,8 +182,8 @@ def _pictures(folder: Path) -> dict[str, bytes]:
 
 
 def _prepare_picture(path: Path) -> object:
+    from bench.cards.input_protocol import Pixels
     from bench.data.decode import picture
-    from bench.data.protocol import Pixels
     from bench.data.samples import Blob
     from bench.data.transforms import prepare
 
@@ -271,8 +271,8 @@ def _videos(folder: Path) -> dict[str, bytes]:
 
 
 def _decode_video(path: Path) -> object:
+    from bench.cards.input_protocol import FrameSampling
     from bench.data import video_pool
-    from bench.data.protocol import FrameSampling
     from bench.data.sampling import indices
 
     wanted = indices(video_pool.length(path), FrameSampling())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.isolated.facts import EnvironmentFacts
+from bench.cards.environment import EnvironmentFacts
 
 NUMPY = EnvironmentFacts(python="3.11", requirements=("numpy<2.3",), timeout=30, loading=60)
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from misbehaving import NUMPY
 
+from bench.cards.environment import EnvironmentFacts
 from bench.errors import BenchError
 from bench.isolated.environment import COMPLETE, ensure, folder_of, is_built
-from bench.isolated.facts import EnvironmentFacts
 
 SMALL = EnvironmentFacts(requirements=("iniconfig==2.0.0",))
 

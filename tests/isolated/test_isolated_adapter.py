@@ -14,9 +14,9 @@ import pytest
 import torch
 from misbehaving import ADAPTERS, NUMPY
 
+from bench.cards.environment import EnvironmentFacts
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
-from bench.isolated.facts import EnvironmentFacts
 from bench.isolated.proxy import load_isolated
 from bench.models import base
 from bench.models.network import Network

@@ -15,6 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.cards import catalog, variant
+from bench.cards.head_training import Instruction
+from bench.cards.prompts import texts
 from bench.mini import blip2
 from bench.mini.eva import eva_of, visual
 from bench.mini.expressions import EXPRESSIONS, generator
@@ -23,8 +25,6 @@ from bench.mini.people import random_face
 from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.weights import unpack
 from bench.models.blip2 import Blip2
-from bench.prompts import texts
-from bench.transfer.facts import Instruction
 from bench.transfer.teacher import Teacher
 
 FITTED, HELD_OUT = 231, 77

@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench.cards import catalog, variant
+from bench.cards.head_training import Instruction
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError, WeightsError
 from bench.isolated.adapters import lavis_blip2
@@ -27,7 +28,6 @@ from bench.models import base
 from bench.models.base import Teaches
 from bench.models.blip2 import Blip2
 from bench.models.network import Network
-from bench.transfer.facts import Instruction
 from bench.transfer.teacher import Teacher
 
 CLASSES = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt")

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cards.input_protocol import Pixels
 from bench.data.decode import decoded, picture, read
 from bench.data.digest import digest
 from bench.data.loader import Item, stream
-from bench.data.protocol import Pixels
 from bench.data.samples import Blob, FrameRef
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion

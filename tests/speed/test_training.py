@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.cards.head_training import Design, Schedule
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import BYTES
-from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ShelfRows
 from bench.transfer.train import Job, train
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.cards.head_training import Design
 from bench.errors import BenchError, WeightsError
-from bench.transfer.facts import Design
 from bench.transfer.heads import Head, LinearHead, fitting, head_of, read_head, read_linear, write_head
 from bench.transfer.modules import export_published, started, state_of
 from bench.zeroshot import logits, pool

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from bench.cards.head_training import Design, Schedule
 from bench.errors import BenchError, DataError
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import BYTES
-from bench.transfer.facts import Design, Schedule
 from bench.transfer.rows import ArrayRows, Positions, Rows, ShelfRows, npy
 from bench.transfer.train import Job, Trained, order, train
 

@@ -99,7 +99,7 @@ def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
     """Each side's vectors as `bench embed` and the teacher give them; only their cosines may be left."""
     from PIL import Image
 
-    from bench.transfer.facts import Instruction
+    from bench.cards.head_training import Instruction
     from bench.transfer.teacher import Teacher
 
     methods = [part for side in SIDES for part in ("--methods", f"pupil:backbone=L14,weights=trained,sides={side}")]

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 
 from bench.cards.catalog import built_in_root
+from bench.cards.prompts import texts
 from bench.cards.schema import PromptCard
 from bench.errors import BenchError
-from bench.prompts import texts
 
 SETS = built_in_root() / "methods" / "prompts"
 CLASSES = (
