@@ -18,7 +18,7 @@ from bench.engine.plan import Plan
 from bench.errors import BenchError
 from bench.models.network import PARTED, Network
 from bench.recipes import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
-from bench.records import FoldPredictions
+from bench.records.record import FoldPredictions
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import Places
 from bench.transfer.heads import Floats, Head, LinearHead

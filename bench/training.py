@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 
-from bench import records
 from bench.cards.variant import Variant
 from bench.checks import check_complete
 from bench.data.corpus import Corpus
@@ -27,6 +26,7 @@ from bench.models.base import Teaches
 from bench.models.network import Network
 from bench.process.progress import bar
 from bench.recipes import text_recipe, vision_recipe
+from bench.records import record as records
 from bench.store.artifacts import Recipe, Shelf
 from bench.store.digests import whole
 from bench.transfer.heads import write_head

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench import records
 from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
 from bench.cells import Cell, distinct_cells, sources
 from bench.data.datasets import open_split
 from bench.engine.plan import Plan
 from bench.manifest import prompt_facts, table_facts
-from bench.records import FoldPredictions, Record
+from bench.records import record as records
+from bench.records.record import FoldPredictions, Record
 
 
 def write_dataset(card: DatasetCard, root: Path, per_class: int, rng: np.random.Generator, side: int = 48) -> None:

@@ -136,7 +136,7 @@ def test_embed_gives_what_a_run_stored(world: Any) -> None:
 
 
 def test_predict_gives_probabilities_that_agree_with_a_run(world: Any) -> None:
-    from bench.records import open_record
+    from bench.records.record import open_record
 
     world.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-faces")
     (part,) = open_record(world.records()[-1]).predictions()

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bench.mini.census import CAER_S
-from bench.records import open_record
+from bench.records.record import open_record
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from bench.cards.catalog import Catalog, Paper
 from bench.cards.claims_schema import SizeClaim
 from bench.cards.table_schema import Row, TableCard
 from bench.errors import BenchError
-from bench.records import Record
-from bench.results import Matrices, matrices_of
+from bench.records.record import Record
+from bench.records.scores import Matrices, matrices_of
 from bench.tables.grid import Grid
 from bench.tables.printed import read_printed
 from bench.tables.record import grids_of, table_of

@@ -57,7 +57,7 @@ def exhibit_of(subject: str, cards: tuple[Path, ...]) -> tuple[Exhibit, str]:
     """What SUBJECT means, and the one table of it that was asked for, or an empty text."""
     from bench.audit.sources import of_paper, of_record
     from bench.errors import UnknownName
-    from bench.records import open_record
+    from bench.records.record import open_record
 
     folder = Path(subject) if subject else None
     if folder is not None and (folder / "manifest.json").exists():

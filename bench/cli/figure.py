@@ -59,7 +59,7 @@ def figure(
 
     from bench.engine.tower import Machine
     from bench.figures import paper, style
-    from bench.records import open_record
+    from bench.records.record import open_record
 
     if not ref:
         _list(options.open_catalog(world["cards"]))

@@ -26,7 +26,7 @@ SHOWN_FLIPS = 5
 def verify(*, record: Path, as_json: bool, cards: tuple[Path, ...]) -> int:
     """Recompute every number of a record from its predictions: metrics.csv and every table file. Exit code 1 if one differs."""
     from bench.gate.verify import verify_record
-    from bench.records import open_record
+    from bench.records.record import open_record
 
     findings = verify_record(open_record(record), options.open_catalog(cards))
     if as_json:
@@ -110,7 +110,7 @@ def check(
     from bench.gate.compare import allowed, as_facts
     from bench.gate.compare import compare as compare_snapshots
     from bench.gate.snapshot import golden_file, of_record, read, write
-    from bench.records import latest, open_record
+    from bench.records.record import latest, open_record
 
     record = open_record(results if (results / "manifest.json").exists() else latest(results))
     after = of_record(record)

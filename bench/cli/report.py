@@ -23,7 +23,7 @@ def report(*, run_folder: Path, to: Path | None, shown: int, pictures: bool, car
     The page needs no network and no other file. It holds small pictures of a few samples: mind the datasets' licences
     before you pass it on, or leave them out with --no-pictures.
     """
-    from bench.records import open_record
+    from bench.records.record import open_record
     from bench.report.build import page
 
     record = open_record(run_folder)

@@ -11,8 +11,8 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
-    from bench.records import Record
-    from bench.results import RowKey
+    from bench.records.record import Record
+    from bench.records.scores import RowKey
 
 METRICS = ("uar", "war")
 HEADINGS = (
@@ -35,11 +35,11 @@ def compare_two(path: Path, rows: tuple[str, str], ref: str, cards: Sequence[Pat
     Raises:
         BenchError: the record has no such rows, or they share no dataset.
     """
-    from bench.comparison import compare_rows, outcomes
     from bench.errors import BenchError
     from bench.metrics.paired import holm
-    from bench.records import open_record
-    from bench.results import matrices_of
+    from bench.records.record import open_record
+    from bench.records.row_pairs import compare_rows, outcomes
+    from bench.records.scores import matrices_of
 
     record = open_record(path)
     keys, datasets = _rows(record, options.open_catalog(cards), rows, ref)
@@ -91,8 +91,8 @@ def _rows(record: Record, catalog: Catalog, names: tuple[str, str], ref: str) ->
 
 
 def _scores(matrices: Any, key: RowKey, dataset: str, seed: int | None) -> Any:
-    from bench.records import CellKey
-    from bench.results import scores_of
+    from bench.records.record import CellKey
+    from bench.records.scores import scores_of
 
     return scores_of(matrices[CellKey(*key, dataset, seed)])
 

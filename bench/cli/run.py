@@ -75,7 +75,7 @@ def run(
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cells import Choices, chosen_table, free_table
     from bench.cli.table import on_screen
-    from bench.records import new_folder
+    from bench.records.record import new_folder
 
     begun = time.perf_counter()
     bench = options.open_workbench(**world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)

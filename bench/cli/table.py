@@ -39,7 +39,7 @@ def table(
     cards: tuple[Path, ...],
 ) -> int:
     """Render a table again, from a record's predictions; every table that was run where N is not given."""
-    from bench.records import latest, open_record
+    from bench.records.record import latest, open_record
     from bench.tables.record import grids_of
 
     catalog = options.open_catalog(cards)

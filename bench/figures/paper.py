@@ -20,8 +20,8 @@ from bench.engine.tower import Machine
 from bench.errors import BenchError, UnknownName
 from bench.features import features_of
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
-from bench.records import CellKey, FoldPredictions, Record
-from bench.results import matrices_of
+from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.scores import matrices_of
 from bench.run import run
 from bench.workbench import Workbench
 from bench.zeroshot import softmax

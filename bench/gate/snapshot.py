@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
-from bench.records import CellKey, FoldPredictions, Record, open_record
+from bench.records.record import CellKey, FoldPredictions, Record, open_record
 
 SCHEMA_VERSION = 1
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"

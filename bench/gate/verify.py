@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from bench.cards.catalog import Catalog
-from bench.records import Record
+from bench.records.record import Record
 from bench.tables.record import files_of
 
 NUMBER = re.compile(r"\d+\.\d+")

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from bench.cards.catalog import Catalog
 from bench.errors import BenchError
-from bench.records import CellKey, Record
+from bench.records.record import CellKey, Record
 from bench.report.numbers import CellNumbers, Samples, Shelf, cells_of
 from bench.report.pictures import SampleName, Thumbnails, thumbnails
 from bench.report.tables import tables_of

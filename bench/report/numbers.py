@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.metrics.accuracy import Interval, Ints, confusion
-from bench.records import CellKey, FoldPredictions, Record
-from bench.results import fold_scores, scores_of
+from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.scores import fold_scores, scores_of
 from bench.zeroshot import softmax
 
 DIGITS = 4

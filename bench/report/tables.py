@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.cards.catalog import Catalog
 from bench.cards.table_schema import Row, TableCard
-from bench.records import CellKey, Record
-from bench.results import Matrices, RowKey, scores_of
+from bench.records.record import CellKey, Record
+from bench.records.scores import Matrices, RowKey, scores_of
 from bench.tables.grid import Cell, Grid, Line
 from bench.tables.place import LABELS
 from bench.tables.record import grids_of, table_of

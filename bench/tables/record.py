@@ -13,14 +13,15 @@ from bench.cards.catalog import Catalog
 from bench.cards.table_schema import TableCard
 from bench.cells import Choices, sources
 from bench.errors import BenchError
-from bench.records import Record
-from bench.results import Matrices, RowKey, matrices_of, metrics_csv, remarks_of, values_of
+from bench.records.record import Record
+from bench.records.scores import Matrices, RowKey, matrices_of, metrics_csv, values_of
 from bench.tables.compute import complete
 from bench.tables.grid import Grid
 from bench.tables.latex import latex
 from bench.tables.layout import layout
 from bench.tables.markdown import markdown
 from bench.tables.printed import read_printed
+from bench.tables.remarks import remarks_of
 from bench.tables.significance import unproved_leads
 
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bench.cards.table_schema import Row, TableCard
-from bench.comparison import compare_rows, outcomes
 from bench.metrics.accuracy import Scores
 from bench.metrics.paired import holm
-from bench.records import Record
-from bench.results import RowKey
+from bench.records.record import Record
+from bench.records.row_pairs import compare_rows, outcomes
+from bench.records.scores import RowKey
 from bench.tables.compute import blocks
 
 LEVEL = 0.05

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ray_environment import ENVIRONMENT
 
-from bench.records import Record, open_record
+from bench.records.record import Record, open_record
 
 pytest.importorskip("ray")
 WAIT = 120

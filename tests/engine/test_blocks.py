@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import bench.scoring
-from bench.records import open_record
+from bench.records.record import open_record
 
 ALL = ("--methods", "clip:backbone=B32,exp-clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips")
 

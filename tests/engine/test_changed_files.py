@@ -13,7 +13,7 @@ from plain_method import write_method
 from small_world import Answer, World
 
 from bench.data import loader
-from bench.records import open_record
+from bench.records.record import open_record
 
 SEES = 'sees = "{}"\n[native.frames]\ncount = 4'
 # A file of each dataset, and another whose content it takes.

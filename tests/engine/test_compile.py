@@ -13,7 +13,7 @@ from torch import nn
 from bench.cards.schema import EncoderFacts
 from bench.gate.snapshot import of_record
 from bench.models.network import Network
-from bench.records import open_record
+from bench.records.record import open_record
 
 COMPILABLE = """
 import torch

@@ -9,7 +9,7 @@ import pytest
 
 import bench.engine.groups
 from bench.models.network import Network
-from bench.records import open_record
+from bench.records.record import open_record
 
 CARD = """
 kind = "method"

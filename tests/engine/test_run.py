@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records import open_record
+from bench.records.record import open_record
 
 EVERYTHING = ("--methods", "clip,exp-clip", "--datasets", "tiny-faces,tiny-clips,tiny-videos")
 FACES = ("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from forked import start
 
-from bench.records import open_record
+from bench.records.record import open_record
 
 METHODS = "clip:backbone=B32,exp-clip:backbone=B32,clip:backbone=B16"
 RUN = ("run", "--methods", METHODS, "--datasets", "tiny-faces,tiny-clips,tiny-videos", "--prompts", "P-3,P-5")

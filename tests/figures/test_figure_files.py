@@ -191,7 +191,7 @@ def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cli import options
     from bench.engine.tower import Machine
     from bench.features import features_of
-    from bench.records import open_record
+    from bench.records.record import open_record
     from bench.zeroshot import unit
 
     world.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-clips")
@@ -243,7 +243,7 @@ def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(w
     from bench.cards.figure_schema import FigureCard
     from bench.cli import options
     from bench.figures.paper import from_record, subject_of
-    from bench.records import open_record
+    from bench.records.record import open_record
 
     flags = ("--methods", "clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips", "--limit", "9")
     world.run(*flags, "--prompts", "P-3")

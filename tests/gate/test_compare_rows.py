@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import records
 from bench.metrics.paired import joint, mcnemar
-from bench.records import open_record, read_predictions
+from bench.records import record as records
+from bench.records.record import open_record, read_predictions
 
 RUN = ("--methods", "clip:backbone=B32,clip:backbone=B16", "--datasets", "tiny-faces,tiny-clips", "--prompts", "P-1")
 

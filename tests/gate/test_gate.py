@@ -11,7 +11,7 @@ import pytest
 
 from bench.gate.compare import allowed, compare
 from bench.gate.snapshot import read
-from bench.records import open_record
+from bench.records.record import open_record
 
 PROMPTS = 'kind = "prompts"\nname = "mine"\ntemplates = ["a face that shows {c}.", "{c}"]\n'
 RUN = ("--methods", "clip,exp-clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips", "--prompts", "mine")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from misbehaving import NUMPY
 
-from bench.records import open_record
+from bench.records.record import open_record
 
 CARD = f"""
 kind = "method"

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from browser import Browser, find
 
-from bench import records
-from bench.records import CellKey, FoldPredictions
+from bench.records import record as records
+from bench.records.record import CellKey, FoldPredictions
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \" ' \u2028"
 

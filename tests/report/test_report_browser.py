@@ -76,8 +76,8 @@ def test_a_heading_sorts_best_first_then_worst_first_then_as_the_paper_has_it(op
 
 
 def test_the_confusion_matrix_holds_the_records_counts(opened: Browser, small: Any) -> None:
-    from bench.records import open_record
-    from bench.results import matrices_of
+    from bench.records.record import open_record
+    from bench.records.scores import matrices_of
 
     counts = matrices_of(open_record(small.record))
     for number, cell in enumerate(small.facts()["cells"]):

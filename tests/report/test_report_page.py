@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from bench.records import open_record
+from bench.records.record import open_record
 from bench.report.numbers import margins, spelt
 from bench.report.pictures import SIDE
 from bench.zeroshot import softmax
@@ -131,7 +131,7 @@ def test_the_page_asks_for_nothing_from_elsewhere(small: Any) -> None:
 
 
 def test_a_record_without_predictions_is_refused(bench: Any, hostile: Any) -> None:
-    from bench import records
+    from bench.records import record as records
 
     empty = records.write(hostile.record.with_name("empty"), open_record(hostile.record).manifest, [])
     answer = bench("report", empty.path)

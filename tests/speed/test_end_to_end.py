@@ -26,7 +26,7 @@ from bench.cells import Cell, Choices, source_of
 from bench.engine.fill import fill
 from bench.engine.tower import Machine
 from bench.models.network import respond
-from bench.records import environment
+from bench.records.record import environment
 
 ROUNDS = 3
 BATCH = 32 if DEVICE == "cpu" else 256

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.records import FoldPredictions, open_record
+from bench.records.record import FoldPredictions, open_record
 from bench.transfer.heads import read_head
 
 PUPIL = """

@@ -32,8 +32,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import bench
-from bench import columns
 from bench.errors import BenchError
+from bench.records import columns
 
 SCHEMA_VERSION = 1
 NO_CLASS = -1

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bench.errors import BenchError
 from bench.metrics.paired import Joint, Paired, compare, joint
-from bench.records import CellKey, FoldPredictions, Record
-from bench.results import RowKey
+from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.scores import RowKey
 
 Outcomes = Mapping[CellKey, Mapping[str, FoldPredictions]]
 

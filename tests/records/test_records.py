@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import records
 from bench.errors import BenchError
-from bench.records import CellKey, FoldPredictions, open_record
+from bench.records import record as records
+from bench.records.record import CellKey, FoldPredictions, open_record
 
 
 def part(**changes: Any) -> FoldPredictions:

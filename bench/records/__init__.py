@@ -1,0 +1,1 @@
+"""The result schema: what a run leaves behind, and the numbers that are computed from it."""
