@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.cards.schema import DatasetCard
+from bench.crops.manifest import crops_note
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine.fill import Lost
 from bench.engine.plan import Plan
 from bench.errors import BenchError, DataError
-from bench.faces.manifest import crops_note
 from bench.workbench import Workbench
 
 SHOWN = 10

@@ -16,7 +16,7 @@ from bench.engine.fill import fill, unreadable
 from bench.engine.plan import Plan, ask_texts, note_missing_texts
 from bench.engine.tower import Machine
 from bench.errors import BenchError
-from bench.models.base import ContextLimited
+from bench.models.contract import ContextLimited
 from bench.recipes import corpus_key, text_digest, text_recipe
 from bench.scoring import pooled
 from bench.transfer.heads import Floats

@@ -8,10 +8,10 @@ from typing import Any
 from bench.cards.table_schema import TableCard
 from bench.cards.variant import Variant
 from bench.cells import Source
+from bench.crops.manifest import crops_facts
 from bench.data.corpus import Corpus
 from bench.engine.fill import Lost
 from bench.engine.plan import Plan
-from bench.faces.manifest import crops_facts
 from bench.recipes import vision_recipe
 from bench.workbench import Workbench
 

@@ -22,7 +22,7 @@ from bench.data.loader import stream
 from bench.engine.fill import fill
 from bench.engine.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.engine.tower import Finish, Machine
-from bench.models.base import Teaches
+from bench.models.contract import Teaches
 from bench.models.network import Network
 from bench.process.progress import bar
 from bench.recipes import text_recipe, vision_recipe

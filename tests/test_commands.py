@@ -177,7 +177,7 @@ def test_a_hub_folder_without_a_pinned_revision_is_pinned_at_first_use(
     import huggingface_hub
 
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
+    from bench.models.download import fetch_weight
 
     commits, asked = ["c1", "c2"], []
 
@@ -205,8 +205,8 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
     import urllib.request
 
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
     from bench.errors import WeightsError
+    from bench.models.download import fetch_weight
 
     class Reply(io.BytesIO):
         headers = {"Content-Length": "5"}
@@ -226,8 +226,8 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
 
 def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: Path) -> None:
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
     from bench.errors import WeightsError
+    from bench.models.download import fetch_weight
 
     (tmp_path / "w.pt").write_bytes(b"bytes")
     stated = Weight(url="https://example.org/w.pt", sha256=hashlib.sha256(b"bytes").hexdigest()[:12].upper())
@@ -247,8 +247,8 @@ def test_a_download_that_is_led_on_to_an_open_address_is_refused(
     import urllib.request
 
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
     from bench.errors import WeightsError
+    from bench.models.download import fetch_weight
 
     class Reply(io.BytesIO):
         headers: dict[str, str] = {}
@@ -263,8 +263,8 @@ def test_a_download_that_is_led_on_to_an_open_address_is_refused(
 @pytest.mark.parametrize("name", ["../w.pt", "/etc/w.pt", "a/../../w.pt"])
 def test_weights_outside_their_folder_are_refused(tmp_path: Path, name: str) -> None:
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
     from bench.errors import WeightsError
+    from bench.models.download import fetch_weight
 
     with pytest.raises(WeightsError, match="would lie outside"):
         fetch_weight(name, Weight(url="https://example.org/w.pt"), tmp_path / "weights", print)
@@ -276,8 +276,8 @@ def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: py
     import huggingface_hub
 
     from bench.cards.schema import Weight
-    from bench.download import fetch_weight
     from bench.errors import WeightsError
+    from bench.models.download import fetch_weight
 
     content = b"first"
 

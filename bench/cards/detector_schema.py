@@ -29,7 +29,7 @@ class DetectorCard(Card):
 
     Attributes:
         default: `bench prepare` and `bench doctor` use this one unless the user names another.
-        adapter: `package.module:Class`, or `file.py:Class` beside the card; see `bench.faces.base`.
+        adapter: `package.module:Class`, or `file.py:Class` beside the card; see `bench.models.contract`.
         devices: what it can run on.
         needs: import packages that have to be installed.
         install: how to get them.

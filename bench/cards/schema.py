@@ -84,7 +84,7 @@ class EncoderFacts(Facts):
     Attributes:
         adapter: `package.module:Class`, or `file.py:Class` beside the card.
         sees: `images` one at a time, or whole `clips`.
-        model: which of the three protocols of `bench.models.base` the adapter implements.
+        model: which of the three protocols of `bench.models.contract` the adapter implements.
         size: side of the square input in pixels.
         weights: role -> file name (or hub folder), looked up under the weight roots; `[weights]` says how to get it.
         options: passed to the adapter as keywords.

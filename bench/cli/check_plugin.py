@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @options.as_json
 @options.world
 def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: Any) -> int:
-    """Whether a method keeps the contract of bench.models.base, promise by promise.
+    """Whether a method keeps the contract of bench.models.contract, promise by promise.
 
     \b
     bench check-plugin mine --cards my/

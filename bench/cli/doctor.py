@@ -12,8 +12,8 @@ import click
 from bench.cli import options
 
 if TYPE_CHECKING:
+    from bench.crops.load import Detector
     from bench.data.samples import Split
-    from bench.faces.load import Detector
     from bench.workbench import Workbench
 
 
@@ -113,8 +113,8 @@ class Eyes:
 
     def notes(self, name: str, splits: list[Split]) -> list[str]:
         """What is odd about a dataset's pictures; writes its contact sheet where one is wanted."""
+        from bench.crops.look import length_note, look
         from bench.errors import BenchError
-        from bench.faces.look import length_note, look
 
         said = [length_note(splits)]
         samples = [sample for split in splits for sample in split.samples]
@@ -125,7 +125,7 @@ class Eyes:
             except BenchError as error:
                 self.blind, detector = str(error), None
         if self._sheets is not None:
-            from bench.faces.sheet import contact_sheet
+            from bench.crops.sheet import contact_sheet
 
             contact_sheet(self._bench.catalog.datasets[name], samples, detector, self._sheets / f"{name}.jpg")
         return [note for note in said if note]
@@ -137,7 +137,7 @@ class Eyes:
         if self.blind:
             return None
         if self._wanted and self._detector is None:
-            from bench.faces.load import load_detector
+            from bench.crops.load import load_detector
 
             try:
                 card = self._bench.catalog.detector(self._name)
@@ -198,7 +198,7 @@ def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
 
 def detector_states(bench: Workbench) -> list[dict[str, str]]:
     """Every face detector: `here`, or `missing` with what it lacks."""
-    from bench.faces.load import missing_here
+    from bench.crops.load import missing_here
 
     lacking = {name: missing_here(card, bench.settings) for name, card in bench.catalog.detectors.items()}
     return [{"name": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]

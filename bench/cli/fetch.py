@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
     """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector), verified by hash where one is stated."""
-    from bench.download import fetch_weight
     from bench.errors import BenchError, WeightsError
+    from bench.models.download import fetch_weight
     from bench.settings import load
 
     catalog = options.open_catalog(cards)

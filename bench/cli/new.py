@@ -32,7 +32,7 @@ rule = "segments"
 count = 16
 """
 
-ADAPTER = '''"""{name}: an adapter to start from. `bench.models.base` explains the contract."""
+ADAPTER = '''"""{name}: an adapter to start from. `bench.models.contract` explains the contract."""
 
 from __future__ import annotations
 

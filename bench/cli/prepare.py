@@ -79,10 +79,10 @@ def prepare(
     layout that `bench run` reads, with crops.json (how they were made) and crops.parquet (every box). A run that was stopped
     goes on with the same command.
     """
-    from bench.faces.clip import CropRules
-    from bench.faces.load import load_detector
-    from bench.faces.prepare import Means
-    from bench.faces.prepare import prepare as make
+    from bench.crops.clip import CropRules
+    from bench.crops.load import load_detector
+    from bench.crops.prepare import Means
+    from bench.crops.prepare import prepare as make
 
     bench = options.open_workbench(**world, workers=workers)
     card = bench.catalog.dataset(dataset)

@@ -105,7 +105,7 @@ def write_word_pieces(folder: Path) -> None:
 def _s3d() -> dict[str, Any]:
     import torch
 
-    from bench.models.s3d import BLOCKS, S3D, BlockWidths, S3DWidths
+    from bench.models.adapters.s3d import BLOCKS, S3D, BlockWidths, S3DWidths
 
     branches = BlockWidths(*[_S3D_BRANCH] * len(BlockWidths._fields))
     with torch.device("meta"):

@@ -24,7 +24,7 @@ from bench.mini.blip2_parts import (
     vision_shapes,
 )
 from bench.mini.eva import eva_of, eva_reader, visual
-from bench.models.lavis import BLOCKS_LEFT_OUT, Parts, configuration, renamed
+from bench.models.adapters.lavis import BLOCKS_LEFT_OUT, Parts, configuration, renamed
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from bench.models.lavis import HEAD_WIDTH
+from bench.models.adapters.lavis import HEAD_WIDTH
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -145,7 +145,8 @@ def _clip(folder: Path, name: str, seed: int, noise: float) -> StateDict:
     Args:
         noise: standard deviation of what is added to a matrix or filter, as a share of its own.
     """
-    from bench.models import checkpoint, clip_tower
+    from bench.models import checkpoint
+    from bench.models.adapters import clip_tower
 
     if not (folder / name).is_file():
         state = drawn(_clip_shapes(_PATCH[name]), seed)

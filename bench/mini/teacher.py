@@ -44,7 +44,7 @@ from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.towers import MEAN, STD
 from bench.mini.towers import WIDTH as TOWER_WIDTH
 from bench.mini.weights import SIDE
-from bench.models.lavis import configuration, renamed
+from bench.models.adapters.lavis import configuration, renamed
 
 FACES = 16_000
 STEPS, ANSWER_STEPS, BATCH, RATE, WARM_UP = 1_500, 150, 64, 2e-3, 80
@@ -154,7 +154,7 @@ class Student(nn.Module):
 
 def _name(key: str) -> str:
     """What transformers calls a tensor of LAVIS'."""
-    from bench.models.lavis import Parts
+    from bench.models.adapters.lavis import Parts
 
     label = torch.empty(0)
     return next(iter(renamed(Parts("eva", {}, {}, {key: label}, {}))))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from bench.cards.environment import EnvironmentFacts
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
-from bench.models import base
+from bench.models import contract
 from bench.models.compiling import compile_networks, require_compiler
 from bench.models.resolve import adapter_class, identity
 from bench.process.patience import word_when_late
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CONTRACTS: Mapping[tuple[str, str], type[Any]] = {
-    ("dual-encoder", "images"): base.ImageEncoder,
-    ("dual-encoder", "clips"): base.ClipEncoder,
-    ("joint-scorer", "clips"): base.JointScorer,
-    ("joint-scorer", "images"): base.JointScorer,
-    ("generator", "images"): base.Generator,
-    ("generator", "clips"): base.Generator,
+    ("dual-encoder", "images"): contract.ImageEncoder,
+    ("dual-encoder", "clips"): contract.ClipEncoder,
+    ("joint-scorer", "clips"): contract.JointScorer,
+    ("joint-scorer", "images"): contract.JointScorer,
+    ("generator", "images"): contract.Generator,
+    ("generator", "clips"): contract.Generator,
 }
 
 
@@ -63,7 +63,7 @@ class Network:
         """What can change an output of this network, as JSON-able facts: part of a store key."""
         if not self._identity:
             if self.environment is not None:
-                from bench.isolated.proxy import isolated_identity
+                from bench.models.isolated.proxy import isolated_identity
 
                 code = isolated_identity(self.facts.adapter, self.environment)
             else:
@@ -118,14 +118,14 @@ class Network:
         if not isinstance(model, contract):
             raise BenchError(
                 f"{self.method}: {self.facts.adapter} is not a {contract.__name__}",
-                f"it needs {', '.join(sorted(_members(contract)))} as bench.models.base describes them",
+                f"it needs {', '.join(sorted(_members(contract)))} as bench.models.contract describes them",
             )
         if self.compiled:
             compile_networks(model)
         return model
 
     def _load_isolated(self, environment: EnvironmentFacts, contract: type[Any], device: str) -> Any:
-        from bench.isolated.proxy import load_isolated
+        from bench.models.isolated.proxy import load_isolated
         from bench.settings import cache_home
 
         return load_isolated(

@@ -25,7 +25,11 @@ def adapter_class(ref: str) -> type[Any]:
     try:
         module = _from_file(Path(module_name)) if module_name.endswith(".py") else importlib.import_module(module_name)
     except Exception as error:
-        raise BenchError(f"adapter {ref!r} cannot be imported: {type(error).__name__}: {error}", fix) from error
+        now = moved_to(module_name, class_name) if isinstance(error, ModuleNotFoundError) else ""
+        raise BenchError(
+            f"adapter {ref!r} cannot be imported: {type(error).__name__}: {error}",
+            f"it lies elsewhere now: write adapter = {now!r}" if now else fix,
+        ) from error
     found = getattr(module, class_name, None)
     if not isinstance(found, type):
         raise BenchError(f"{module_name} has no class {class_name!r}", fix)
@@ -45,6 +49,18 @@ def identity(ref: str) -> dict[str, str]:
     if beside_card or not isinstance(version, str):
         version = "source-" + hashlib.blake2b(_source(cls).read_bytes(), digest_size=8).hexdigest()
     return {"adapter": class_name if beside_card else ref, "version": version}
+
+
+def moved_to(module: str, class_name: str) -> str:
+    """Where this package has a file of that name with that class in it; empty where it has none."""
+    package = Path(__file__).resolve().parents[1]
+    name = module.rpartition(".")[2]
+    if module.partition(".")[0] != package.name or not name.isidentifier():
+        return ""
+    for file in sorted(package.rglob(f"{name}.py")):
+        if f"\nclass {class_name}" in file.read_text(encoding="utf-8"):
+            return f"{'.'.join(file.relative_to(package.parent).with_suffix('').parts)}:{class_name}"
+    return ""
 
 
 def _from_file(path: Path) -> Any:

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor
 
 from bench.cards.head_training import Draw, Instruction
-from bench.models.base import Teaches
+from bench.models.contract import Teaches
+from bench.models.draws import row_seeds
 from bench.process.progress import bar
 from bench.recipes import target_recipe
 from bench.store.artifacts import Recipe, Shelf, Store
-from bench.transfer.draws import row_seeds
 
 BLOCK = 32
 BYTES_PER_SHARD = 64 * 2**20

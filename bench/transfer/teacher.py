@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cards.head_training import Instruction
 from bench.errors import BenchError
-from bench.models.blip2 import Blip2
+from bench.models.adapters.blip2 import Blip2
 from bench.models.tensors import check_images
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Teacher:
     """BLIP-2's image side and its language model's encoder.
 
     Args:
-        weights: as `bench.models.blip2.Blip2` takes them.
+        weights: as `bench.models.adapters.blip2.Blip2` takes them.
         device: torch's name.
         dtype: of the image tower; in half precision Flan-T5 runs in bfloat16 and the Q-Former in float32.
         instruction: as `bench.cards.head_training.Instruction`: with it the teacher is a dual encoder too, and can stand on a
@@ -113,7 +113,7 @@ class Teacher:
         """
         import torch
 
-        from bench.transfer.draws import mixed, noise
+        from bench.models.draws import mixed, noise
 
         with torch.inference_mode():
             words = self._encoder.get_input_embeddings()(self._tokens(instruction.text))
@@ -173,7 +173,7 @@ class Teacher:
 
     @contextmanager
     def _drawing(self, module: Any, seeds: Sequence[int], dropout: bool) -> Iterator[None]:
-        from bench.transfer.draws import RowDropout
+        from bench.models.draws import RowDropout
 
         module.train(dropout)
         with RowDropout(seeds, self._device) if dropout else nullcontext():

@@ -108,7 +108,7 @@ def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pyte
     model = Timed(10_000)
     monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
     monkeypatch.setattr(Network, "load", lambda network, device: model)
-    facts = EncoderFacts(adapter="bench.models.xclip:XClip", size=16, model="joint-scorer", sees="clips")
+    facts = EncoderFacts(adapter="bench.models.adapters.xclip:XClip", size=16, model="joint-scorer", sees="clips")
     pupil = Pupil(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))
     assert Worker(Machine("cpu")).batch_size(Trial([pupil], frames=2, size=16, largest=200)) == 128
 

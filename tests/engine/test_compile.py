@@ -68,7 +68,7 @@ def test_compiled_rows_are_kept_apart_and_lie_near_the_plain_ones(mine: Any, mon
 
 
 def test_a_key_without_compilation_is_what_it_was() -> None:
-    facts = EncoderFacts(adapter="bench.models.open_clip:OpenClip")
+    facts = EncoderFacts(adapter="bench.models.adapters.open_clip:OpenClip")
     plain = Network("mine", facts, {}, {"model": "a"})
     assert set(plain.identity) == {"adapter", "version", "options", "weights", "dtype"}
     assert Network("mine", facts, {}, {"model": "a"}, compiled=True).key != plain.key

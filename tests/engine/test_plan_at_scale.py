@@ -15,7 +15,7 @@ kind = "method"
 name = "method-{number}"
 protocol = "paper"
 [encoder]
-adapter = "bench.models.open_clip:OpenClip"
+adapter = "bench.models.adapters.open_clip:OpenClip"
 gmacs = 17.56
 weights.model = "method-{number}.pt"
 [weights."method-{number}.pt"]

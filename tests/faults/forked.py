@@ -16,7 +16,7 @@ LOADED = (
     "pyarrow.parquet",
     "bench.cli.run",
     "bench.run",
-    "bench.models.open_clip",
+    "bench.models.adapters.open_clip",
     "forked",
 )
 ROWS_PER_SHARD = 16  # so that a kill finds some shards written and one in hand

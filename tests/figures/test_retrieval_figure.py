@@ -115,7 +115,7 @@ def by_hand(world: Any, head: bool) -> list[float]:
     from bench.cli import options
     from bench.engine.fill import Machine
     from bench.features import features_of
-    from bench.models.open_clip import OpenClip
+    from bench.models.adapters.open_clip import OpenClip
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
     bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)

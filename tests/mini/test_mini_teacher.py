@@ -24,7 +24,7 @@ from bench.mini.faces import draw
 from bench.mini.people import random_face
 from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.weights import unpack
-from bench.models.blip2 import Blip2
+from bench.models.adapters.blip2 import Blip2
 from bench.transfer.teacher import Teacher
 
 FITTED, HELD_OUT = 231, 77

@@ -22,11 +22,11 @@ from bench.cards import catalog, variant
 from bench.cards.head_training import Instruction
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError, WeightsError
-from bench.isolated.adapters import lavis_blip2
 from bench.mini import blip2 as mini
-from bench.models import base
-from bench.models.base import Teaches
-from bench.models.blip2 import Blip2
+from bench.models import contract
+from bench.models.adapters.blip2 import Blip2
+from bench.models.contract import Teaches
+from bench.models.isolated.adapters import lavis_blip2
 from bench.models.network import Network
 from bench.transfer.teacher import Teacher
 
@@ -86,7 +86,7 @@ LOADERS: dict[str, tuple[str, Callable[[Path], Blip2]]] = {
 def test_answers_and_likelihoods_are_those_of_lavis(shared: Path, container: str) -> None:
     tower, load = LOADERS[container]
     model = load(shared)
-    assert isinstance(model, base.Generator)
+    assert isinstance(model, contract.Generator)
     assert model.answer(pixels(), question()) == EXPECTED[tower]["answers"]
     assert len(set(EXPECTED[tower]["answers"])) > 1
     found = model.loglikelihood(pixels(), question(), CLASSES)
@@ -263,7 +263,9 @@ def test_lavis_teaches_as_transformers_does(shared: Path) -> None:
     """The two teachers on the same weights: query outputs, targets, texts, and noise in an instruction's place."""
     card = variant.resolve(catalog.load().method("blip2-lavis"), {"model": "flant5xxl"}).card
     files = roles(shared, "blip2-lavis", "flant5xxl")
-    facts = EncoderFacts(adapter="bench.isolated.adapters.lavis_blip2:LavisTeacher", weights=card.encoder.weights)
+    facts = EncoderFacts(
+        adapter="bench.models.isolated.adapters.lavis_blip2:LavisTeacher", weights=card.encoder.weights
+    )
     lavis = Network("blip2-lavis", facts, files, {}, environment=card.environment).load("cpu", Teaches)
     ours = Teacher(files)
     seeds = list(range(len(pixels())))

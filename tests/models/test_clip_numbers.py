@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torchvision.transforms import functional
 
-from bench.models.open_clip import OpenClip
+from bench.models.adapters.open_clip import OpenClip
 
 EXPECTED: dict[str, Any] = json.loads((Path(__file__).parent / "expected.json").read_text())
 TEXTS = (

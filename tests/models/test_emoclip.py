@@ -14,8 +14,8 @@ from torch.nn.functional import normalize
 from torchvision.transforms import functional as F
 
 from bench.errors import BenchError, WeightsError
-from bench.models.base import ClipEncoder
-from bench.models.emoclip import EmoClip
+from bench.models.adapters.emoclip import EmoClip
+from bench.models.contract import ClipEncoder
 
 TEXTS = [
     "a photo of a face with an expression of happiness.",

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torchvision.transforms import functional as F
 
 from bench.errors import BenchError, WeightsError
-from bench.models.base import ClipEncoder
-from bench.models.emotionclip import EmotionClip
+from bench.models.adapters.emotionclip import EmotionClip
+from bench.models.contract import ClipEncoder
 
 TEXTS = [
     "a photo of a face with an expression of happiness.",

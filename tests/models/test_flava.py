@@ -11,8 +11,8 @@ from torch.nn.functional import normalize
 from transformers import BertTokenizer, FlavaConfig, FlavaForPreTraining
 
 from bench.errors import WeightsError
-from bench.models.base import ImageEncoder
-from bench.models.flava import Flava
+from bench.models.adapters.flava import Flava
+from bench.models.contract import ImageEncoder
 
 TEXTS = ["a face of fear.", "anger", "fear " * 100]
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "face", "of", "fear", "anger", "."]

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 
 from bench.errors import BenchError, UnknownName, WeightsError
-from bench.models.base import ImageEncoder
-from bench.models.open_clip import OpenClip
+from bench.models.adapters.open_clip import OpenClip
+from bench.models.contract import ImageEncoder
 
 TEXTS = ["a photo of a face with an expression of anger.", "fear."]
 

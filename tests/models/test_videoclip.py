@@ -13,9 +13,9 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from bench.errors import BenchError, WeightsError
-from bench.models.base import ClipEncoder
-from bench.models.s3d import S3D, BlockWidths, S3DWidths
-from bench.models.videoclip import VideoClip
+from bench.models.adapters.s3d import S3D, BlockWidths, S3DWidths
+from bench.models.adapters.videoclip import VideoClip
+from bench.models.contract import ClipEncoder
 
 SPECIAL = ["[PAD]", *(f"[unused{i}]" for i in range(99)), "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 WORDS = ["a", "photo", "of", "face", "with", "happiness", "fear", "."]

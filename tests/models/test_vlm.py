@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from bench.errors import BenchError, WeightsError
-from bench.models import base
-from bench.models.vlm import ImageTextToText, eight_bit
+from bench.models import contract
+from bench.models.adapters.vlm import ImageTextToText, eight_bit
 
 QUESTION = "Which emotion?"
 OPTIONS = ("anger", "fear", "happiness")
@@ -80,7 +80,7 @@ def test_answers_are_those_of_transformers_own_chat(folder: Path) -> None:
 def test_a_likelihood_is_the_sum_over_the_options_tokens_and_the_closing_one(folder: Path) -> None:
     model, processor = theirs(folder)
     found = opened(folder).loglikelihood(pixels()[:1], QUESTION, OPTIONS)
-    assert isinstance(opened(folder), base.Generator)
+    assert isinstance(opened(folder), contract.Generator)
     assert found.dtype == torch.float32
     text = processor.apply_chat_template(conversation(0), add_generation_prompt=True)
     image = seeded.Image.fromarray(seeded.picture(0, 56, 56))
@@ -106,7 +106,7 @@ def test_a_blip2_too_is_an_image_text_to_text_model(tmp_path: Path) -> None:
     from transformers import AutoTokenizer, Blip2Processor, BlipImageProcessor
 
     from bench.mini import blip2 as mini
-    from bench.models.blip2 import Blip2
+    from bench.models.adapters.blip2 import Blip2
 
     mini.write(tmp_path)
     folder = tmp_path / mini.HUB_FOLDERS[0]

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.errors import BenchError, WeightsError
-from bench.models.base import JointScorer
-from bench.models.xclip import XClip
+from bench.models.adapters.xclip import XClip
+from bench.models.contract import JointScorer
 
 TEXTS = [
     "a photo of a face with an expression of happiness.",
@@ -95,7 +95,7 @@ def test_texts_are_prompted_by_the_clip(tmp_path: Path, tiny: Path) -> None:
 def test_the_hubs_folder_scores_like_the_authors_file(tmp_path: Path, tiny: Path) -> None:
     from safetensors.torch import save_file
 
-    from bench.models.xclip import to_transformers
+    from bench.models.adapters.xclip import to_transformers
 
     state = {key: tensor.contiguous() for key, tensor in to_transformers(weights(TINY, 4)).items()}
     save_file(state, tmp_path / "model.safetensors")

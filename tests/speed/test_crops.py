@@ -59,12 +59,12 @@ def timed(call: Callable[[], Any]) -> np.ndarray:
 def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path, benchmark: Any) -> None:
     from bench.cards.catalog import load
     from bench.cli.options import cores
+    from bench.crops.clip import BATCH, CropRules
+    from bench.crops.frames import each_frame
+    from bench.crops.load import load_detector
+    from bench.crops.prepare import Means, prepare
     from bench.data.digest import DigestCache
     from bench.data.samples import Video
-    from bench.faces.clip import BATCH, CropRules
-    from bench.faces.frames import each_frame
-    from bench.faces.load import load_detector
-    from bench.faces.prepare import Means, prepare
     from bench.settings import load as settings
 
     catalog = load([films / "cards"])

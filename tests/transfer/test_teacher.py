@@ -15,9 +15,9 @@ from torch import Tensor
 from bench.cards.head_training import Draw, Instruction
 from bench.errors import BenchError
 from bench.mini import blip2 as mini
+from bench.models.draws import RowDropout, mixed, noise, row_seeds
 from bench.recipes import query_recipe, target_recipe
 from bench.store.artifacts import Recipe, Store
-from bench.transfer.draws import RowDropout, mixed, noise, row_seeds
 from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
 from bench.transfer.teacher import Teacher
 

@@ -1,0 +1,115 @@
+"""The worker: runs one adapter inside its own environment and answers for it. A script; nobody imports it.
+
+It reads requests from standard input and writes replies to what was standard output when it began; whatever the adapter
+or its libraries print goes to standard error instead, so that no stray line can be taken for a reply. Where the
+environment has torch, pixels reach the adapter as tensors on its device, elsewhere as numpy arrays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+if TYPE_CHECKING:
+    from bench.process import wire
+else:
+    # The package cannot be imported in this environment, so the one file is; nothing else beside it may be found.
+    _beside = str(Path(__file__).resolve().parents[2] / "process")
+    sys.path[0] = _beside  # was this script's folder
+    import wire
+
+    sys.path.remove(_beside)
+
+
+def main() -> None:
+    """Serve until the other side closes its end."""
+    requests, replies = _private_streams()
+    adapter: Any = None
+    arrays: list[Any]
+    device = "cpu"
+    while True:
+        try:
+            request = wire.receive(requests)
+        except EOFError:
+            return
+        try:
+            if request.body["call"] == "load":
+                adapter, device = _load(request.body), request.body["device"]
+                body, arrays = {"members": [name for name in dir(adapter) if not name.startswith("_")]}, []
+            else:
+                body, arrays = _called(adapter, request, device)
+            wire.send(replies, body, arrays)
+        except Exception as error:
+            trace = traceback.format_exc().rstrip().splitlines()
+            wire.send(replies, {"error": type(error).__name__, "message": str(error), "trace": trace[-6:]})
+
+
+def _private_streams() -> tuple[BinaryIO, BinaryIO]:
+    """The two ends of the wire, moved to where no library writes or reads by accident."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def _load(facts: dict[str, Any]) -> Any:
+    module_name, _, class_name = facts["adapter"].rpartition(":")
+    if module_name.endswith(".py"):
+        spec = importlib.util.spec_from_file_location("isolated_adapter", module_name)
+        if spec is None or spec.loader is None:
+            raise ImportError(f"{module_name} is no Python file")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["isolated_adapter"] = module
+        spec.loader.exec_module(module)
+    else:
+        module = importlib.import_module(module_name)
+    weights = {role: Path(path) for role, path in facts["weights"].items()}
+    cls = getattr(module, class_name)
+    return cls(weights=weights, device=facts["device"], dtype=facts["dtype"], **facts["options"])
+
+
+def _called(adapter: Any, request: wire.Message, device: str) -> tuple[dict[str, Any], list[Any]]:
+    """Call a method, or read a number or a tuple of numbers that the adapter states."""
+    member = getattr(adapter, request.body["call"])
+    if not callable(member):
+        return {"value": list(member) if isinstance(member, tuple) else float(member)}, []
+    with _inference():
+        pixels = [_given(array, device) for array in request.arrays]
+        result = member(*pixels, *request.body["arguments"])
+    if isinstance(result, (list, tuple)) and all(isinstance(text, str) for text in result):
+        return {"value": list(result)}, []
+    if hasattr(result, "detach"):
+        result = result.detach().float().cpu().numpy()
+    return {}, [result]
+
+
+def _has_torch() -> bool:
+    return importlib.util.find_spec("torch") is not None
+
+
+def _inference() -> Any:
+    if not _has_torch():
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.inference_mode()
+
+
+def _given(array: Any, device: str) -> Any:
+    if not _has_torch():
+        return array
+    import torch
+
+    return torch.from_numpy(array).to(device)
+
+
+if __name__ == "__main__":
+    main()
