@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from bench.cards.prompts import texts as prompt_texts
-from bench.cells import Source
 from bench.data.loader import Item, stream
 from bench.data.samples import Blob, Frames, Media, Still, Video
 from bench.data.sampling import frames_of
 from bench.engine.tower import DEFAULT_BATCH, Tower
 from bench.errors import BenchError, DataError
+from bench.heads.heads import Floats, Head
 from bench.models.network import encode_texts
-from bench.transfer.heads import Floats, Head
+from bench.plan.cells import Source
 from bench.workbench import Workbench
 from bench.zeroshot import logits, pool, softmax
 

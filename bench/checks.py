@@ -10,8 +10,8 @@ from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine.fill import Lost
-from bench.engine.plan import Plan
 from bench.errors import BenchError, DataError
+from bench.plan.plan import Plan
 from bench.workbench import Workbench
 
 SHOWN = 10

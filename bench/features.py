@@ -10,16 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.schema import DatasetCard
-from bench.cells import Cell, Source
 from bench.checks import Allowances, check_missing
 from bench.engine.fill import fill, unreadable
-from bench.engine.plan import Plan, ask_texts, note_missing_texts
 from bench.engine.tower import Machine
 from bench.errors import BenchError
+from bench.heads.heads import Floats
 from bench.models.contract import ContextLimited
-from bench.recipes import corpus_key, text_digest, text_recipe
+from bench.plan.cells import Cell, Source
+from bench.plan.keys import corpus_key, text_digest, text_recipe
+from bench.plan.plan import Plan, ask_texts, note_missing_texts
 from bench.scoring import pooled
-from bench.transfer.heads import Floats
 from bench.workbench import Workbench
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from bench.cards.table_schema import TableCard
 from bench.cards.variant import Variant
-from bench.cells import Source
 from bench.crops.manifest import crops_facts
 from bench.data.corpus import Corpus
 from bench.engine.fill import Lost
-from bench.engine.plan import Plan
-from bench.recipes import vision_recipe
+from bench.plan.cells import Source
+from bench.plan.keys import vision_recipe
+from bench.plan.plan import Plan
 from bench.workbench import Workbench
 
 

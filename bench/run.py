@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
-from bench.cells import Choices, distinct_cells, sources
 from bench.checks import Allowances, check_complete, check_data, check_missing, standing_marks
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.engine.tower import Machine
 from bench.manifest import course_facts, dataset_facts, method_facts, network_facts, prompt_facts, table_facts
+from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.record import Record
 from bench.scoring import Scorer

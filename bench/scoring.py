@@ -10,18 +10,18 @@ import numpy as np
 from bench.answers import parse_all
 from bench.cards.schema import SideName
 from bench.cards.variant import Variant
-from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs
 from bench.engine.fill import Lost
-from bench.engine.plan import Plan
 from bench.errors import BenchError
+from bench.heads.heads import Floats, Head, LinearHead
 from bench.models.network import PARTED, Network
-from bench.recipes import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
+from bench.plan.cells import Cell
+from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
+from bench.plan.plan import Plan
 from bench.records.record import FoldPredictions
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import Places
-from bench.transfer.heads import Floats, Head, LinearHead
 from bench.zeroshot import Decision, decide, logits, pool
 
 BLOCK = 4096

@@ -20,19 +20,19 @@ from bench.checks import check_complete
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine.fill import fill
-from bench.engine.lessons import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.engine.tower import Finish, Machine
+from bench.heads.heads import write_head
+from bench.heads.rows import ShelfRows
+from bench.heads.targets import BLOCK, Faces, fill_queries, fill_targets
+from bench.heads.train import Job, train
 from bench.models.contract import Teaches
 from bench.models.network import Network
+from bench.plan.keys import text_recipe, vision_recipe
+from bench.plan.trainings import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.process.progress import bar
-from bench.recipes import text_recipe, vision_recipe
 from bench.records import record as records
 from bench.store.artifacts import Recipe, Shelf
 from bench.store.digests import whole
-from bench.transfer.heads import write_head
-from bench.transfer.rows import ShelfRows
-from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
-from bench.transfer.train import Job, train
 from bench.workbench import Workbench
 
 Say = Callable[[str], None]

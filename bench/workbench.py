@@ -15,18 +15,18 @@ from bench.cards.head_training import HeadRecipe
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard, EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
-from bench.cells import Cell
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.digest import DigestCache, file_hashes
-from bench.engine.lessons import HeadKey, Lesson, courses_of, lesson_of, recipe_of
-from bench.engine.plan import Plan, make
 from bench.errors import DataError, StoreError, WeightsError
+from bench.heads.heads import Head, LinearHead, fitting, read_head, read_linear
 from bench.models.network import Network
-from bench.recipes import CorpusKey, corpus_key
+from bench.plan.cells import Cell
+from bench.plan.keys import CorpusKey, corpus_key
+from bench.plan.plan import Plan, make
+from bench.plan.trainings import HeadKey, Lesson, courses_of, lesson_of, recipe_of
 from bench.settings import Settings
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import BYTES
-from bench.transfer.heads import Head, LinearHead, fitting, read_head, read_linear
 
 # Real heads take 8 to 150 MB each; a table of trained ones has dozens.
 HEADS_HELD = 8

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.schema import Combine
-from bench.transfer.heads import Floats, Head, LinearHead
+from bench.heads.heads import Floats, Head, LinearHead
 
 # Scores this near to the best, relative to its size, are ties: a tower's own rounding is a few parts in ten million,
 # so what lies inside is decided by the batch it happened to be in and not by the model.

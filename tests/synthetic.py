@@ -12,10 +12,10 @@ from PIL import Image
 
 from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
-from bench.cells import Cell, distinct_cells, sources
 from bench.data.datasets import open_split
-from bench.engine.plan import Plan
 from bench.manifest import prompt_facts, table_facts
+from bench.plan.cells import Cell, distinct_cells, sources
+from bench.plan.plan import Plan
 from bench.records import record as records
 from bench.records.record import FoldPredictions, Record
 

@@ -19,7 +19,7 @@ straight = loader.prepare
 loader.prepare = lambda *args: np.roll(straight(*args), 1, axis=-1)
 """
 REWORDED = """
-from bench import cells
+from bench.plan import cells
 straight = cells.prompt_texts
 cells.prompt_texts = lambda *args: [[text.replace("a photo", "the photo") for text in row] for row in straight(*args)]
 """

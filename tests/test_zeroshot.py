@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.transfer.heads import LinearHead
+from bench.heads.heads import LinearHead
 from bench.zeroshot import TIE, decide, logits, pool, prototypes, unit
 
 RULES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")

@@ -101,7 +101,7 @@ class HeadRecipe(BaseModel):
     dataset: str
     protocol: str = "paper"
     teacher: str
-    adapter: str = "bench.transfer.teacher:Teacher"
+    adapter: str = "bench.heads.teacher:Teacher"
     dropout: bool = True
     instruction: Instruction
     design: Design = Design()

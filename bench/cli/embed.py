@@ -12,7 +12,7 @@ import click
 from bench.cli import options
 
 if TYPE_CHECKING:
-    from bench.cells import Source
+    from bench.plan.cells import Source
     from bench.workbench import Workbench
 
 PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
@@ -121,7 +121,7 @@ def _source(
     world: dict[str, Any], method: str, prompts: str, protocol: str, dtype: str, workers: int | None
 ) -> tuple[Workbench, Source]:
     from bench.cards.variant import parse, resolve
-    from bench.cells import Choices, source_of
+    from bench.plan.cells import Choices, source_of
 
     bench = options.open_workbench(**world, dtype=dtype, workers=workers)
     name, axes = parse(method)

@@ -114,7 +114,7 @@ def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor
         if address or replicas or gpus != 1:
             raise BenchError("--address, --gpus and --replicas are for a cluster", "add --executor ray")
         return fill
-    from bench.cluster.driver import OnRay
+    from bench.engine.ray.driver import OnRay
 
     return OnRay(address, gpus, replicas, note)
 

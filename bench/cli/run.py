@@ -73,8 +73,8 @@ def run(
     bench run --methods NAME:backbone=B32,OTHER --datasets NAME,OTHER --prompts P-1,P-3
     bench run --table A --executor ray --address head:6379 --device cuda
     """  # noqa: D301 - click keeps lines behind a backspace as they are
-    from bench.cells import Choices, chosen_table, free_table
     from bench.cli.table import on_screen
+    from bench.plan.cells import Choices, chosen_table, free_table
     from bench.records.record import new_folder
 
     begun = time.perf_counter()
@@ -128,8 +128,8 @@ def run(
 
 def show_plan(bench: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
     """Print what would be done."""
-    from bench.cells import distinct_cells, sources
-    from bench.engine.plan_report import as_facts, as_text
+    from bench.plan.cells import distinct_cells, sources
+    from bench.plan.report import as_facts, as_text
 
     rows = {ref: sources(table, bench.catalog, choices) for ref, table in cards.items()}
     plan = bench.plan(distinct_cells(cards, rows, bench.catalog), tolerant=True)

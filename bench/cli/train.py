@@ -158,7 +158,7 @@ def copied(path: Path, folder: Path, key: Any, published_format: bool) -> Path:
         return Path(shutil.copyfile(path, folder / f"{stem}.safetensors"))
     from safetensors.numpy import load_file
 
-    from bench.transfer.modules import export_published
+    from bench.heads.modules import export_published
 
     export_published(folder / f"{stem}.pth", load_file(path))
     return folder / f"{stem}.pth"

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from bench.cards.catalog import Catalog
 from bench.cards.variant import Variant
-from bench.cells import protocol_of
 from bench.data.transforms import finish, prepare
 from bench.models.network import PARTED, Network, encode_texts, respond
+from bench.plan.cells import protocol_of
 
 if TYPE_CHECKING:
     from torch import Tensor

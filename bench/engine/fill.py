@@ -15,17 +15,17 @@ from bench.data.items import Items
 from bench.data.loader import stream
 from bench.engine.batch_size import choose
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
-from bench.engine.plan import Plan, TextWork, VisionWork
 from bench.engine.shards import read_texts
 from bench.engine.tower import Machine
 from bench.models.network import Network
+from bench.plan.plan import Plan, TextWork, VisionWork
 from bench.process.progress import bar
 from bench.store.artifacts import Store
 from bench.store.digests import keys_of
 
 
 class Executor(Protocol):
-    """A way to carry a plan out: `fill` on this machine, `bench.cluster.driver.OnRay` on a cluster."""
+    """A way to carry a plan out: `fill` on this machine, `bench.engine.ray.driver.OnRay` on a cluster."""
 
     def __call__(self, plan: Plan, store: Store, machine: Machine, /) -> Outcome:
         """Compute whatever the plan misses, each item once, and put it into the store.

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data.items import Inputs, each_once
-from bench.engine.plan import Plan, TextWork, Todo, VisionWork
 from bench.engine.shards import Asks, Shard, Share, Step, TextRows
-from bench.recipes import text_digest
+from bench.plan.keys import text_digest
+from bench.plan.plan import Plan, TextWork, Todo, VisionWork
 from bench.store.artifacts import Store, Writer
 from bench.store.digests import Places
 

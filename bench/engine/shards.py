@@ -22,8 +22,8 @@ from bench.engine.feeding import Fed, fed, lane_to
 from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.errors import BenchError
 from bench.models.network import Network, encode_texts
+from bench.plan.keys import row_key
 from bench.process.progress import bar
-from bench.recipes import row_key
 from bench.store.digests import Keys, Places, find, keys_of
 
 # Sorting texts by length would save nothing: every text side at hand pads to its network's whole context (77 tokens in the

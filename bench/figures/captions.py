@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.cards.schema import DatasetCard
-from bench.cells import Source
 from bench.data.captions import with_captions
 from bench.data.samples import Sample
 from bench.engine.tower import Machine
@@ -17,6 +16,7 @@ from bench.errors import BenchError
 from bench.features import TextFeatures, features_of, text_features
 from bench.figures import retrieval
 from bench.figures.retrieval import Gallery
+from bench.plan.cells import Source
 from bench.workbench import Workbench
 from bench.zeroshot import unit
 

@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from bench.cards.figure_schema import Drawing, FigureCard
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import parse, resolve
-from bench.cells import Choices, Source, free_table, source_of
 from bench.checks import MINIATURE, Allowances
 from bench.data.preview import media_by_sample, preview
 from bench.engine.tower import Machine
 from bench.errors import BenchError, UnknownName
 from bench.features import features_of
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
+from bench.plan.cells import Choices, Source, free_table, source_of
 from bench.records.record import CellKey, FoldPredictions, Record
 from bench.records.scores import matrices_of
 from bench.run import run

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from bench.data.samples import Sample
 from bench.errors import BenchError
 from bench.figures.style import COLUMN, MARKERS, METHODS, colour, figure
-from bench.transfer.heads import Floats
+from bench.heads.heads import Floats
 
 # A matrix of eight thousand clips with as many captions, sorted, would take a gigabyte.
 CLIPS_AT_ONCE = 512

@@ -100,7 +100,7 @@ class Teaches(Protocol):
     """A model whose reading of a face, under an instruction, a projection head is trained towards.
 
     Its work is cut where instructions part, so that a face goes through the image tower once; see
-    `bench.transfer.teacher`. Seeds, one a row, are for dropout and for an instruction of noise.
+    `bench.heads.teacher`. Seeds, one a row, are for dropout and for an instruction of noise.
     """
 
     @property

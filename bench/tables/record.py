@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.cards.catalog import Catalog
 from bench.cards.table_schema import TableCard
-from bench.cells import Choices, sources
 from bench.errors import BenchError
+from bench.plan.cells import Choices, sources
 from bench.records.record import Record
 from bench.records.scores import Matrices, RowKey, matrices_of, metrics_csv, values_of
 from bench.tables.compute import complete

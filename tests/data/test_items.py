@@ -18,8 +18,8 @@ from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
 from bench.data.loader import Item
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
-from bench.engine.plan import VisionWork
-from bench.recipes import row_key
+from bench.plan.keys import row_key
+from bench.plan.plan import VisionWork
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import find, keys_of, whole
 

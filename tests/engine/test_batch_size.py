@@ -15,10 +15,10 @@ from asked import all_asked
 import bench.engine.batch_size
 from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
-from bench.cluster.worker import Worker
 from bench.data.loader import BATCH_BYTES, Item
 from bench.data.samples import Blob, FrameRef
 from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Pupil, Trial, choose, fastest, trial_of
+from bench.engine.ray.worker import Worker
 from bench.engine.shards import Shard, Share
 from bench.engine.tower import Machine, Tower
 from bench.errors import BenchError

@@ -187,10 +187,10 @@ def test_figures_of_predictions_run_what_they_need_or_take_a_record(world: Any, 
 
 def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cards.variant import resolve
-    from bench.cells import Choices, source_of
     from bench.cli import options
     from bench.engine.tower import Machine
     from bench.features import features_of
+    from bench.plan.cells import Choices, source_of
     from bench.records.record import open_record
     from bench.zeroshot import unit
 

@@ -111,11 +111,11 @@ def by_hand(world: Any, head: bool) -> list[float]:
     import torch
 
     from bench.cards.variant import resolve
-    from bench.cells import Choices, source_of
     from bench.cli import options
     from bench.engine.fill import Machine
     from bench.features import features_of
     from bench.models.adapters.open_clip import OpenClip
+    from bench.plan.cells import Choices, source_of
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
     bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)

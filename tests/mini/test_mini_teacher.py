@@ -17,6 +17,7 @@ from torch import Tensor
 from bench.cards import catalog, variant
 from bench.cards.head_training import Instruction
 from bench.cards.prompts import texts
+from bench.heads.teacher import Teacher
 from bench.mini import blip2
 from bench.mini.eva import eva_of, visual
 from bench.mini.expressions import EXPRESSIONS, generator
@@ -25,7 +26,6 @@ from bench.mini.people import random_face
 from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.weights import unpack
 from bench.models.adapters.blip2 import Blip2
-from bench.transfer.teacher import Teacher
 
 FITTED, HELD_OUT = 231, 77
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)

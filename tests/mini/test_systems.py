@@ -14,9 +14,9 @@ from transformers import BertTokenizer
 from bench.cards.catalog import Catalog, load
 from bench.cards.prompts import texts
 from bench.cards.variant import Variant, all_variants, resolve
-from bench.cells import protocol_of
 from bench.mini import systems
 from bench.models.network import encode_texts, respond
+from bench.plan.cells import protocol_of
 from bench.settings import Settings
 from bench.workbench import Workbench
 

@@ -17,7 +17,7 @@ from bench.models.resolve import adapter_class
     ("old", "new"),
     [
         ("bench.models.open_clip:OpenClip", "bench.models.adapters.open_clip:OpenClip"),
-        ("bench.crops.detectors.yunet:YuNet", "bench.crops.detectors.yunet:YuNet"),
+        ("bench.faces.detectors.yunet:YuNet", "bench.crops.detectors.yunet:YuNet"),
         ("bench.transfer.teacher:Teacher", "bench.heads.teacher:Teacher"),
     ],
 )

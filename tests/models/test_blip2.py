@@ -22,13 +22,13 @@ from bench.cards import catalog, variant
 from bench.cards.head_training import Instruction
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError, WeightsError
+from bench.heads.teacher import Teacher
 from bench.mini import blip2 as mini
 from bench.models import contract
 from bench.models.adapters.blip2 import Blip2
 from bench.models.contract import Teaches
 from bench.models.isolated.adapters import lavis_blip2
 from bench.models.network import Network
-from bench.transfer.teacher import Teacher
 
 CLASSES = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear", "contempt")
 EXPECTED = json.loads(Path(__file__).with_name("expected_blip2.json").read_text())

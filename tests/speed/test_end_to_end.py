@@ -22,10 +22,10 @@ from course import BACKBONES, DEVICE, DTYPE
 from PIL import Image
 
 from bench.cards.variant import resolve
-from bench.cells import Cell, Choices, source_of
 from bench.engine.fill import fill
 from bench.engine.tower import Machine
 from bench.models.network import respond
+from bench.plan.cells import Cell, Choices, source_of
 from bench.records.record import environment
 
 ROUNDS = 3

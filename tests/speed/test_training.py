@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bench.cards.head_training import Design, Schedule
+from bench.heads.rows import ShelfRows
+from bench.heads.train import Job, train
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import BYTES
-from bench.transfer.rows import ShelfRows
-from bench.transfer.train import Job, train
 
 COUNT = int(os.environ.get("BENCH_SPEED_FACES", "48640"))
 WIDTH, HEIGHT = 768, 4096

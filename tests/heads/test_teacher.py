@@ -14,12 +14,12 @@ from torch import Tensor
 
 from bench.cards.head_training import Draw, Instruction
 from bench.errors import BenchError
+from bench.heads.keys import query_recipe, target_recipe
+from bench.heads.targets import BLOCK, Faces, fill_queries, fill_targets
+from bench.heads.teacher import Teacher
 from bench.mini import blip2 as mini
 from bench.models.draws import RowDropout, mixed, noise, row_seeds
-from bench.recipes import query_recipe, target_recipe
 from bench.store.artifacts import Recipe, Store
-from bench.transfer.targets import BLOCK, Faces, fill_queries, fill_targets
-from bench.transfer.teacher import Teacher
 
 HUB = "Salesforce/blip2-flan-t5-xxl"
 DESCRIBER = Instruction(text="Question: Play the role of a facial expression classification expert.")

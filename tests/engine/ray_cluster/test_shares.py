@@ -8,9 +8,9 @@ import pytest
 from asked import all_asked
 
 from bench.cards.input_protocol import Pixels
-from bench.cluster.room import Room, room
 from bench.data.loader import Item, batches
 from bench.data.samples import Blob, FrameRef
+from bench.engine.ray.capacity import Room, room
 from bench.engine.shards import Shard, Share
 from bench.errors import BenchError
 

@@ -13,10 +13,10 @@ import torch
 
 from bench.cards.head_training import Design, Schedule
 from bench.errors import BenchError, DataError
+from bench.heads.rows import ArrayRows, Positions, Rows, ShelfRows, npy
+from bench.heads.train import Job, Trained, order, train
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import BYTES
-from bench.transfer.rows import ArrayRows, Positions, Rows, ShelfRows, npy
-from bench.transfer.train import Job, Trained, order, train
 
 LM = Design()
 N, D, H, SCALE = 200, 12, 20, 20.0

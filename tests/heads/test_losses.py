@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.errors import UnknownName
-from bench.transfer.losses import LOSSES, loss_named
+from bench.heads.losses import LOSSES, loss_named
 
 B, H, SCALE = 6, 10, 30.0
 

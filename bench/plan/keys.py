@@ -6,14 +6,11 @@ Whatever must recompute a row when it changes is in here; whatever must not, is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from typing import Any
 
-from bench.cards.head_training import Draw, Instruction
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
-from bench.cells import Source
 from bench.models.network import PARTED, Network
+from bench.plan.cells import Source
 from bench.store.artifacts import Recipe
 from bench.store.digests import Keys, keys_of, whole
 
@@ -74,21 +71,3 @@ def vision_recipe(network: Network, source: Source) -> Recipe:
 def text_recipe(network: Network) -> Recipe:
     """What the text side's output is made of."""
     return Recipe("texts", network.identity)
-
-
-def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None) -> Recipe:
-    """What query outputs are made of.
-
-    Args:
-        teacher: the network's identity: adapter, version, weights' hashes, precision.
-        pixels: the input protocol's facts.
-        size: side of the input.
-        draw: of active dropout.
-    """
-    inputs = {**teacher, "pixels": dict(pixels), "size": size}
-    return Recipe("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
-
-
-def target_recipe(queries: Recipe, instruction: Instruction) -> Recipe:
-    """What targets are made of: their draw is that of the query outputs."""
-    return Recipe("targets", {"queries": queries.key, "instruction": instruction.model_dump()})

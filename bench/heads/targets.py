@@ -19,10 +19,10 @@ import torch
 from torch import Tensor
 
 from bench.cards.head_training import Draw, Instruction
+from bench.heads.keys import target_recipe
 from bench.models.contract import Teaches
 from bench.models.draws import row_seeds
 from bench.process.progress import bar
-from bench.recipes import target_recipe
 from bench.store.artifacts import Recipe, Shelf, Store
 
 BLOCK = 32

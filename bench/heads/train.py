@@ -27,12 +27,12 @@ from torch import Tensor
 
 from bench.cards.head_training import Design, Loss, Schedule
 from bench.errors import BenchError, DataError
+from bench.heads import checkpoint
+from bench.heads.heads import Floats
+from bench.heads.losses import loss_named
+from bench.heads.modules import Projection, started, state_of
+from bench.heads.rows import Positions, Rows, finite, probe
 from bench.process.progress import bar
-from bench.transfer import checkpoint
-from bench.transfer.heads import Floats
-from bench.transfer.losses import loss_named
-from bench.transfer.modules import Projection, started, state_of
-from bench.transfer.rows import Positions, Rows, finite, probe
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from bench.data.items import Items
-from bench.engine.lessons import Course
-from bench.engine.plan import Plan, VisionWork
+from bench.plan.plan import Plan, VisionWork
+from bench.plan.trainings import Course
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:

@@ -15,12 +15,12 @@ import numpy as np
 from bench.cards.input_protocol import FrameSampling, Protocol
 from bench.cards.schema import DatasetCard, SideName
 from bench.cards.variant import Variant
-from bench.cells import Cell
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of
-from bench.engine.lessons import Course
 from bench.models.network import Network
-from bench.recipes import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
+from bench.plan.cells import Cell
+from bench.plan.keys import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
+from bench.plan.trainings import Course
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import Keys, Places, distinct, find, joined
 

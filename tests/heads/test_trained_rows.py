@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from bench.heads.heads import read_head
 from bench.records.record import FoldPredictions, open_record
-from bench.transfer.heads import read_head
 
 PUPIL = """
 kind = "method"
@@ -100,7 +100,7 @@ def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
     from PIL import Image
 
     from bench.cards.head_training import Instruction
-    from bench.transfer.teacher import Teacher
+    from bench.heads.teacher import Teacher
 
     methods = [part for side in SIDES for part in ("--methods", f"pupil:backbone=L14,weights=trained,sides={side}")]
     answer = pupil.run(*methods, "--datasets", "tiny-faces")

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import xxhash
 
 from bench.errors import DataError
+from bench.heads.heads import Floats
 from bench.store.artifacts import Shelf
-from bench.transfer.heads import Floats
 
 Positions = npt.NDArray[np.int64]
 PROBED = 16

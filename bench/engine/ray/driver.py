@@ -15,13 +15,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bench.cluster.pool import Pool
-from bench.cluster.room import room
 from bench.engine.batch_size import choose
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
-from bench.engine.plan import Plan, TextWork, VisionWork
+from bench.engine.ray.capacity import room
+from bench.engine.ray.pool import Pool
 from bench.engine.tower import Machine
 from bench.errors import BenchError
+from bench.plan.plan import Plan, TextWork, VisionWork
 from bench.process.progress import bar
 from bench.store.artifacts import Store
 
@@ -65,7 +65,7 @@ class OnRay:
                 workers=self.workers,
             )
             self.notify(f"on Ray: up to {take.workers} workers, {take.cpus} cores and {take.gpus:g} GPUs each")
-            from bench.cluster.worker import Worker
+            from bench.engine.ray.worker import Worker
 
             actor = ray.remote(Worker).options(num_cpus=take.cpus, num_gpus=take.gpus, max_restarts=0)
             theirs = replace(machine, workers=take.cpus, show=False)

@@ -19,13 +19,14 @@ from bench.cards.head_training import Draw, HeadRecipe, Instruction
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant, merged
-from bench.cells import Choices, Source, source_of
 from bench.data.corpus import Corpus
 from bench.data.items import Items, inputs_of
 from bench.data.loader import Item
 from bench.errors import BenchError, DataError
+from bench.heads.keys import query_recipe, target_recipe
 from bench.models.network import Network
-from bench.recipes import query_recipe, target_recipe, vision_recipe
+from bench.plan.cells import Choices, Source, source_of
+from bench.plan.keys import vision_recipe
 from bench.store.artifacts import Recipe, Store
 from bench.store.digests import whole
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from bench.cards.head_training import Design
 from bench.errors import BenchError, WeightsError
-from bench.transfer.heads import LAST, Floats
+from bench.heads.heads import LAST, Floats
 
 
 class Projection(nn.Module):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.transfer.heads import read_head, read_linear
+from bench.heads.heads import read_head, read_linear
 
 PUPIL = """
 kind = "method"

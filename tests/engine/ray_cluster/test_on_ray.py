@@ -71,7 +71,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(course: Any, head: Any) ->
 POOL = """
 import os, sys
 import ray
-from bench.cluster.pool import Pool
+from bench.engine.ray.pool import Pool
 
 class Worker:
     def ready(self):

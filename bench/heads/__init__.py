@@ -1,0 +1,1 @@
+"""Projection heads, a teacher's embeddings, losses, and one training."""
