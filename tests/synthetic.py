@@ -13,11 +13,11 @@ from PIL import Image
 from bench.cards.catalog import Catalog
 from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
-from bench.manifest import prompt_facts, table_facts
 from bench.plan.cells import Cell, distinct_cells, sources
 from bench.plan.plan import Plan
 from bench.records import record as records
 from bench.records.record import FoldPredictions, Record
+from bench.run.manifest import prompt_facts, table_facts
 
 
 def write_dataset(card: DatasetCard, root: Path, per_class: int, rng: np.random.Generator, side: int = 48) -> None:

@@ -14,7 +14,7 @@ from bench.cli import options
 if TYPE_CHECKING:
     from bench.crops.load import Detector
     from bench.data.samples import Split
-    from bench.workbench import Workbench
+    from bench.run.session import Workbench
 
 
 @click.command()

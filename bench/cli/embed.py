@@ -13,7 +13,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.plan.cells import Source
-    from bench.workbench import Workbench
+    from bench.run.session import Workbench
 
 PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
 
@@ -44,8 +44,8 @@ def embed(
     """Embeddings of INPUTS (pictures, videos, folders of frames; one row each) and texts, to a file."""
     import numpy as np
 
-    from bench.adhoc import embed_media, embed_texts
     from bench.errors import BenchError
+    from bench.run.embed import embed_media, embed_texts
 
     if to.suffix not in (".npz", ".parquet"):
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
@@ -95,8 +95,8 @@ def predict(
     **world: Any,
 ) -> int:
     """Class probabilities of pictures, videos or folders of frames."""
-    from bench.adhoc import probabilities
     from bench.errors import BenchError
+    from bench.run.embed import probabilities
 
     if not inputs:
         raise BenchError("nothing to look at", "name pictures, videos or folders of frames")

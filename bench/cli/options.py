@@ -13,8 +13,8 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.engine.fill import Executor
+    from bench.run.session import Workbench
     from bench.settings import Settings
-    from bench.workbench import Workbench
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -185,7 +185,7 @@ def open_workbench(
     compiled: bool = False,
 ) -> Workbench:
     """Everything a command that touches data or networks needs."""
-    from bench.workbench import Workbench
+    from bench.run.session import Workbench
 
     catalog = open_catalog(cards)
     settings = open_settings(mini=mini, data=data, weights=weights, store=store)

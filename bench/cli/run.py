@@ -93,9 +93,9 @@ def run(
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, bench.catalog)}
     if dry_run:
         return show_plan(bench, cards, choices, as_json=as_json)
-    from bench.checks import Allowances
     from bench.engine.tower import Machine
-    from bench.run import run as run_all
+    from bench.run.checks import Allowances
+    from bench.run.run import run as run_all
     from bench.tables.record import grids_of, write_files
 
     label = "-".join(

@@ -59,7 +59,7 @@ def train(
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse
     from bench.engine.tower import Machine
-    from bench.training import train_heads
+    from bench.run.train_heads import train_heads
 
     if published_format and to is None:
         raise BenchError("--published-format without --to", "name the folder that the files go to")

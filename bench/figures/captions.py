@@ -13,12 +13,12 @@ from bench.data.captions import with_captions
 from bench.data.samples import Sample
 from bench.engine.tower import Machine
 from bench.errors import BenchError
-from bench.features import TextFeatures, features_of, text_features
 from bench.figures import retrieval
 from bench.figures.retrieval import Gallery
 from bench.plan.cells import Source
-from bench.workbench import Workbench
-from bench.zeroshot import unit
+from bench.run.features import TextFeatures, features_of, text_features
+from bench.run.session import Workbench
+from bench.scoring.zeroshot import unit
 
 WORDS = {"clip": "clips", "image": "pictures"}
 

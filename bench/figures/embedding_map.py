@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.errors import BenchError
-from bench.features import Features
 from bench.figures.style import MARKERS, PAGE, bare, colour, figure
-from bench.zeroshot import unit
+from bench.run.features import Features
+from bench.scoring.zeroshot import unit
 
 PERPLEXITY = 30.0
 

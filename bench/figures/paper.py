@@ -13,18 +13,18 @@ from matplotlib.figure import Figure
 from bench.cards.figure_schema import Drawing, FigureCard
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import parse, resolve
-from bench.checks import MINIATURE, Allowances
 from bench.data.preview import media_by_sample, preview
 from bench.engine.tower import Machine
 from bench.errors import BenchError, UnknownName
-from bench.features import features_of
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
 from bench.plan.cells import Choices, Source, free_table, source_of
 from bench.records.record import CellKey, FoldPredictions, Record
 from bench.records.scores import matrices_of
-from bench.run import run
-from bench.workbench import Workbench
-from bench.zeroshot import softmax
+from bench.run.checks import MINIATURE, Allowances
+from bench.run.features import features_of
+from bench.run.run import run
+from bench.run.session import Workbench
+from bench.scoring.zeroshot import softmax
 
 FROM_RECORD: tuple[Drawing, ...] = ("confusions", "probabilities")
 

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from bench.features import Features
 from bench.figures.style import METHODS, PAGE, colour, figure
-from bench.zeroshot import unit
+from bench.run.features import Features
+from bench.scoring.zeroshot import unit
 
 CROWDED = 8  # from more classes on their names are slanted
 

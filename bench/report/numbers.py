@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bench.metrics.accuracy import Interval, Ints, confusion
 from bench.records.record import CellKey, FoldPredictions, Record
 from bench.records.scores import fold_scores, scores_of
-from bench.zeroshot import softmax
+from bench.scoring.zeroshot import softmax
 
 DIGITS = 4
 _ZERO = ord("0")

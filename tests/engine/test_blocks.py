@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import bench.scoring
+import bench.scoring.cells
 from bench.records.record import open_record
 
 ALL = ("--methods", "clip:backbone=B32,exp-clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips")
@@ -16,8 +16,8 @@ ALL = ("--methods", "clip:backbone=B32,exp-clip:backbone=B32", "--datasets", "ti
 @pytest.mark.parametrize(("block", "held"), [(2, 2**20), (2, 0), (100, 0)])
 def test_blocks_change_no_score(world: Any, monkeypatch: pytest.MonkeyPatch, block: int, held: int) -> None:
     world.run(*ALL)
-    monkeypatch.setattr(bench.scoring, "BLOCK", block)
-    monkeypatch.setattr(bench.scoring, "HELD_BYTES", held)
+    monkeypatch.setattr(bench.scoring.cells, "BLOCK", block)
+    monkeypatch.setattr(bench.scoring.cells, "HELD_BYTES", held)
     world.run(*ALL)
     one, other = (list(open_record(record).predictions()) for record in world.records())
     assert len(one) == len(other) == 4

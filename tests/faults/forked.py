@@ -15,7 +15,7 @@ LOADED = (
     "pandas",
     "pyarrow.parquet",
     "bench.cli.run",
-    "bench.run",
+    "bench.run.run",
     "bench.models.adapters.open_clip",
     "forked",
 )

@@ -15,10 +15,10 @@ from PIL import Image
 from synthetic import write_dataset, write_record
 
 from bench.cards.catalog import load
-from bench.checks import MINIATURE
 from bench.figures import confusions, embedding_map, probabilities, retrieval, style, variances
 from bench.figures.confusions import Group
 from bench.figures.probabilities import Judged
+from bench.run.checks import MINIATURE
 
 SEVEN = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
 ELEVEN = (*SEVEN, "contempt", "anxiety", "helplessness", "disappointment")
@@ -189,10 +189,10 @@ def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cards.variant import resolve
     from bench.cli import options
     from bench.engine.tower import Machine
-    from bench.features import features_of
     from bench.plan.cells import Choices, source_of
     from bench.records.record import open_record
-    from bench.zeroshot import unit
+    from bench.run.features import features_of
+    from bench.scoring.zeroshot import unit
 
     world.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-clips")
     bench = options.open_workbench(

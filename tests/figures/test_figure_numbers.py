@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.features import Features
 from bench.figures.confusions import percentages
 from bench.figures.embedding_map import points
 from bench.figures.probabilities import median_samples
 from bench.figures.retrieval import precision_at
 from bench.figures.style import short_names
 from bench.figures.variances import variances
+from bench.run.features import Features
 
 
 def features(vectors: object, labels: object) -> Features:

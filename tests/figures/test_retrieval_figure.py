@@ -113,9 +113,9 @@ def by_hand(world: Any, head: bool) -> list[float]:
     from bench.cards.variant import resolve
     from bench.cli import options
     from bench.engine.fill import Machine
-    from bench.features import features_of
     from bench.models.adapters.open_clip import OpenClip
     from bench.plan.cells import Choices, source_of
+    from bench.run.features import features_of
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
     bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)

@@ -14,7 +14,7 @@ from bench.cards.head_training import Design
 from bench.errors import BenchError, WeightsError
 from bench.heads.heads import Head, LinearHead, fitting, head_of, read_head, read_linear, write_head
 from bench.heads.modules import export_published, started, state_of
-from bench.zeroshot import logits, pool
+from bench.scoring.zeroshot import logits, pool
 
 WIDTH, HEIGHT = 24, 40
 DESIGNS = {

@@ -17,8 +17,8 @@ from bench.cards.variant import Variant, all_variants, resolve
 from bench.mini import systems
 from bench.models.network import encode_texts, respond
 from bench.plan.cells import protocol_of
+from bench.run.session import Workbench
 from bench.settings import Settings
-from bench.workbench import Workbench
 
 TEXTS = ["a photo of a face with an expression of happiness.", "fear.", "an unheard-of word"]
 

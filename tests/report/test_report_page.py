@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score
 from bench.records.record import open_record
 from bench.report.numbers import margins, spelt
 from bench.report.pictures import SIDE
-from bench.zeroshot import softmax
+from bench.scoring.zeroshot import softmax
 
 
 def heard(text: str) -> list[int]:

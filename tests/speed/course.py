@@ -24,8 +24,8 @@ class Course:
     def workbench(self, store: Path) -> Any:
         """A workbench on this course with an empty store."""
         from bench.cards.catalog import load
+        from bench.run.session import Workbench
         from bench.settings import Settings
-        from bench.workbench import Workbench
 
         catalog = load([self.root / "cards"])
         settings = Settings(store, (self.root / "weights",), {"speed": self.root / "data"})

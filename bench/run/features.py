@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.schema import DatasetCard
-from bench.checks import Allowances, check_missing
 from bench.engine.fill import fill, unreadable
 from bench.engine.tower import Machine
 from bench.errors import BenchError
@@ -19,8 +18,9 @@ from bench.models.contract import ContextLimited
 from bench.plan.cells import Cell, Source
 from bench.plan.keys import corpus_key, text_digest, text_recipe
 from bench.plan.plan import Plan, ask_texts, note_missing_texts
-from bench.scoring import pooled
-from bench.workbench import Workbench
+from bench.run.checks import Allowances, check_missing
+from bench.run.session import Workbench
+from bench.scoring.cells import pooled
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.answers import FORMS, UNUSABLE, parse, parse_all
+from bench.scoring.answers import FORMS, UNUSABLE, parse, parse_all
 
 SEVEN = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
 EIGHT = (*SEVEN, "contempt")

@@ -16,7 +16,6 @@ from pathlib import Path
 import torch
 
 from bench.cards.variant import Variant
-from bench.checks import check_complete
 from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine.fill import fill
@@ -31,9 +30,10 @@ from bench.plan.keys import text_recipe, vision_recipe
 from bench.plan.trainings import Course, HeadKey, Lesson, Teaching, refuse, target_recipes
 from bench.process.progress import bar
 from bench.records import record as records
+from bench.run.checks import check_complete
+from bench.run.session import Workbench
 from bench.store.artifacts import Recipe, Shelf
 from bench.store.digests import whole
-from bench.workbench import Workbench
 
 Say = Callable[[str], None]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.answers import parse_all
 from bench.cards.schema import SideName
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
@@ -20,9 +19,10 @@ from bench.plan.cells import Cell
 from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
 from bench.plan.plan import Plan
 from bench.records.record import FoldPredictions
+from bench.scoring.answers import parse_all
+from bench.scoring.zeroshot import Decision, decide, logits, pool
 from bench.store.artifacts import Recipe, Shelf, Store
 from bench.store.digests import Places
-from bench.zeroshot import Decision, decide, logits, pool
 
 BLOCK = 4096
 CLIPS_PER_POOL = 512
@@ -137,7 +137,7 @@ class Scorer:
 
 
 def pooled(shelf: Shelf, inputs: Inputs, samples: Places, head: Head | None) -> Floats:
-    """Samples' stored embeddings `[N, D]`, pooled over time; see `bench.zeroshot.pool` for what a head does there."""
+    """Samples' stored embeddings `[N, D]`, pooled over time; see `bench.scoring.zeroshot.pool` for what a head does there."""
     parts = []
     for start in range(0, len(samples), CLIPS_PER_POOL):
         chosen = samples[start : start + CLIPS_PER_POOL]

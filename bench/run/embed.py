@@ -16,8 +16,8 @@ from bench.errors import BenchError, DataError
 from bench.heads.heads import Floats, Head
 from bench.models.network import encode_texts
 from bench.plan.cells import Source
-from bench.workbench import Workbench
-from bench.zeroshot import logits, pool, softmax
+from bench.run.session import Workbench
+from bench.scoring.zeroshot import logits, pool, softmax
 
 VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.heads.heads import LinearHead
-from bench.zeroshot import TIE, decide, logits, pool, prototypes, unit
+from bench.scoring.zeroshot import TIE, decide, logits, pool, prototypes, unit
 
 RULES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
-from bench.checks import Allowances, check_complete, check_data, check_missing, standing_marks
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.engine.tower import Machine
-from bench.manifest import course_facts, dataset_facts, method_facts, network_facts, prompt_facts, table_facts
 from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.record import Record
-from bench.scoring import Scorer
-from bench.workbench import Workbench
+from bench.run.checks import Allowances, check_complete, check_data, check_missing, standing_marks
+from bench.run.manifest import course_facts, dataset_facts, method_facts, network_facts, prompt_facts, table_facts
+from bench.run.session import Workbench
+from bench.scoring.cells import Scorer
 
 
 def run(
@@ -50,7 +50,7 @@ def run(
     marks = check_data(plan, bench, allow)
     outcome = executor(plan, bench.store, machine)
     if any(course.lacking for course in plan.courses):
-        from bench.training import carry_out
+        from bench.run.train_heads import carry_out
 
         carry_out(plan.courses, outcome.failures, bench, machine, say)
     lost = unreadable(plan, outcome.failures)

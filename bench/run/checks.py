@@ -12,7 +12,7 @@ from bench.data.samples import Split
 from bench.engine.fill import Lost
 from bench.errors import BenchError, DataError
 from bench.plan.plan import Plan
-from bench.workbench import Workbench
+from bench.run.session import Workbench
 
 SHOWN = 10
 MINIATURE = "the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones"

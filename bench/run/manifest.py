@@ -13,7 +13,7 @@ from bench.engine.fill import Lost
 from bench.plan.cells import Source
 from bench.plan.keys import vision_recipe
 from bench.plan.plan import Plan
-from bench.workbench import Workbench
+from bench.run.session import Workbench
 
 
 def table_facts(table: TableCard, rows: Mapping[str, Source]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""From the store to predictions: pooling, prototypes, logits, answers read, the decision."""
