@@ -19,6 +19,7 @@ faults: install  ## the fault suite whole: fifty kills, thousands of damaged fil
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: install
 	$(BIN)/mypy

@@ -149,19 +149,6 @@ def load(
     return Settings(Path(where).expanduser(), tuple(weight_roots), named, tuple(roots))
 
 
-def miniature(store: Path | None = None) -> Settings:
-    """The world of the embedded miniature, built at first use.
-
-    Args:
-        store: another place for its embeddings than the user's cache folder.
-    """
-    from bench.mini.world import build
-
-    world = build(cache_home() / "mini")
-    where = store or Path(os.environ.get(f"{ENV}_STORE") or cache_home() / "mini-store")
-    return Settings(where, (world.weights,), world.data, (), world.counts, world.recipe, miniature=True)
-
-
 def _configuration(environ: Mapping[str, str], working_directory: Path) -> dict[str, Any]:
     base = Path(environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     for path in (working_directory / "bench.toml", base / "fer-bench" / "config.toml"):

@@ -47,7 +47,7 @@ def test_a_changed_prompt_is_caught(tmp_path: Path) -> None:
 
 
 def test_a_swapped_pair_of_labels_is_caught(tmp_path: Path) -> None:
-    from bench.settings import miniature
+    from bench.run.session import miniature
 
     shutil.copytree(miniature().data["raf-db"], tmp_path / "raf-db")
     labels = tmp_path / "raf-db" / "basic" / "EmoLabel" / "list_patition_label.txt"

@@ -41,18 +41,18 @@ def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: 
     from bench.conformance.suite import CHECKS, examine
     from bench.process.progress import bar
 
-    bench = options.open_workbench(**world, dtype=dtype)
+    session = options.open_session(world, dtype=dtype)
     method, axes = parse(name)
-    reason = _broken(method, bench.catalog)
+    reason = _broken(method, session.catalog)
     if reason:
         findings, where = [Finding("card", "failed", reason)], ""
     else:
-        variant = resolve(bench.catalog.method(method), axes)
+        variant = resolve(session.catalog.method(method), axes)
         where = str(variant.card.path)
-        network = bench.network(variant)
+        network = session.network(variant)
         with bar(f"checking {variant}", len(CHECKS), "checks") as progress:
             findings = examine(
-                variant, network, bench.catalog, options.device_of(device), begun=lambda check: progress.advance(1)
+                variant, network, session.catalog, options.device_of(device), begun=lambda check: progress.advance(1)
             )
     failed = any(finding.state == "failed" for finding in findings)
     if as_json:

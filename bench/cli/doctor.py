@@ -14,7 +14,7 @@ from bench.cli import options
 if TYPE_CHECKING:
     from bench.crops.load import Detector
     from bench.data.samples import Split
-    from bench.run.session import Workbench
+    from bench.run.session import Session
 
 
 @click.command()
@@ -35,37 +35,37 @@ def doctor(
 
     NAMES are datasets or methods; all of them by default. Exit code 1 when something that is here is not right.
     """
-    bench = options.open_workbench(**world)
-    known = (*bench.catalog.datasets, *bench.catalog.methods)
+    session = options.open_session(world)
+    known = (*session.catalog.datasets, *session.catalog.methods)
     for name in names:
         if name not in known:
             from bench.errors import UnknownName
 
             raise UnknownName("dataset or method", name, known)
-    found = state_of(bench, names, Eyes(bench, detector, look, contact_sheet))
+    found = state_of(session, names, Eyes(session, detector, look, contact_sheet))
     click.echo(json.dumps(found, indent=1) if as_json else as_text(found))
     return int(bool(found["broken"]) or any(state["state"] == "wrong" for state in found["datasets"]))
 
 
-def state_of(bench: Workbench, names: Sequence[str], eyes: Eyes) -> dict[str, Any]:
+def state_of(session: Session, names: Sequence[str], eyes: Eyes) -> dict[str, Any]:
     """All that is here, missing or wrong, for JSON.
 
     Args:
-        bench: the world.
+        session: the machine's world.
         names: datasets and methods; all of them, and the face detectors, where there are none.
         eyes: they look at the datasets' pictures.
     """
-    catalog = bench.catalog
-    datasets = [dataset_state(name, bench, eyes) for name in catalog.datasets if not names or name in names]
+    catalog = session.catalog
+    datasets = [dataset_state(name, session, eyes) for name in catalog.datasets if not names or name in names]
     methods = [name for name in catalog.methods if not names or name in names]
     return {
         "datasets": datasets,
-        "weights": [state for name in methods for state in weight_states(name, bench)],
+        "weights": [state for name in methods for state in weight_states(name, session)],
         "broken": [{"card": card.path, "reason": card.reason} for card in catalog.broken],
         "video": video_readers(),
         "blind": eyes.blind,
-        "detectors": [] if names else detector_states(bench),
-        "store": str(bench.settings.store),
+        "detectors": [] if names else detector_states(session),
+        "store": str(session.settings.store),
     }
 
 
@@ -99,15 +99,15 @@ class Eyes:
     """Looks at the pictures of datasets, with one detector for all of them.
 
     Args:
-        bench: the world; the miniature's faces are drawn, and no detector is asked about them.
+        session: the machine's world; the miniature's faces are drawn, and no detector is asked about them.
         detector: its name; the default one where it is empty.
         wanted: whether to look for faces at all.
         sheets: the folder for contact sheets, if any are wanted.
     """
 
-    def __init__(self, bench: Workbench, detector: str, wanted: bool, sheets: Path | None) -> None:
-        self._bench, self._name, self._sheets = bench, detector, sheets
-        self._wanted = wanted and not bench.settings.miniature
+    def __init__(self, session: Session, detector: str, wanted: bool, sheets: Path | None) -> None:
+        self._session, self._name, self._sheets = session, detector, sheets
+        self._wanted = wanted and not session.settings.miniature
         self._detector: Detector | None = None
         self.blind = ""
 
@@ -127,7 +127,7 @@ class Eyes:
         if self._sheets is not None:
             from bench.crops.sheet import contact_sheet
 
-            contact_sheet(self._bench.catalog.datasets[name], samples, detector, self._sheets / f"{name}.jpg")
+            contact_sheet(self._session.catalog.datasets[name], samples, detector, self._sheets / f"{name}.jpg")
         return [note for note in said if note]
 
     def _opened(self) -> Detector | None:
@@ -140,8 +140,8 @@ class Eyes:
             from bench.crops.load import load_detector
 
             try:
-                card = self._bench.catalog.detector(self._name)
-                self._detector = load_detector(card, self._bench.settings, "cpu", options.note)
+                card = self._session.catalog.detector(self._name)
+                self._detector = load_detector(card, self._session.settings, "cpu", options.note)
             except UnknownName:
                 raise
             except BenchError as error:
@@ -149,15 +149,15 @@ class Eyes:
         return self._detector
 
 
-def dataset_state(name: str, bench: Workbench, eyes: Eyes) -> dict[str, str]:
+def dataset_state(name: str, session: Session, eyes: Eyes) -> dict[str, str]:
     """One dataset: `here`, `missing`, or `wrong` with what is wrong; and what is odd about its pictures."""
     from bench.data.datasets import check_counts, open_split
     from bench.errors import BenchError
 
-    card = bench.catalog.datasets[name]
+    card = session.catalog.datasets[name]
     state = {"name": name, "state": "missing", "samples": "", "layout": "", "where": "", "note": ""}
     try:
-        root = bench.settings.data_root(card)
+        root = session.settings.data_root(card)
     except BenchError as error:
         return {**state, "note": str(error)}
     state["where"] = str(root)
@@ -179,28 +179,28 @@ def dataset_state(name: str, bench: Workbench, eyes: Eyes) -> dict[str, str]:
     return {**state, "note": "\n".join(notes)}
 
 
-def weight_states(name: str, bench: Workbench) -> list[dict[str, str]]:
+def weight_states(name: str, session: Session) -> list[dict[str, str]]:
     """Every checkpoint file of a method: `here` or `missing`, with how to get it."""
     from bench.cards.variant import weight_files
     from bench.errors import WeightsError
 
-    card = bench.catalog.methods[name]
+    card = session.catalog.methods[name]
     states = []
     for file in weight_files(card, {}):
         state = {"method": name, "file": file, "state": "here", "where": "", "note": ""}
         try:
-            state["where"] = str(bench.settings.weight(file, card.weights.get(file), name))
+            state["where"] = str(session.settings.weight(file, card.weights.get(file), name))
         except WeightsError as error:
             state |= {"state": "missing", "note": str(error)}
         states.append(state)
     return states
 
 
-def detector_states(bench: Workbench) -> list[dict[str, str]]:
+def detector_states(session: Session) -> list[dict[str, str]]:
     """Every face detector: `here`, or `missing` with what it lacks."""
     from bench.crops.load import missing_here
 
-    lacking = {name: missing_here(card, bench.settings) for name, card in bench.catalog.detectors.items()}
+    lacking = {name: missing_here(card, session.settings) for name, card in session.catalog.detectors.items()}
     return [{"name": name, "state": "missing" if note else "here", "note": note} for name, note in lacking.items()]
 
 

@@ -13,7 +13,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.plan.cells import Source
-    from bench.run.session import Workbench
+    from bench.run.session import Session
 
 PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
 
@@ -51,14 +51,14 @@ def embed(
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
     if not inputs and not texts:
         raise BenchError("nothing to embed", "name files, or give --text")
-    bench, source = _source(world, method, "", protocol, dtype, workers)
+    session, source = _source(world, method, "", protocol, dtype, workers)
     name = options.device_of(device)
     names = [*map(str, inputs), *texts]
     rows = []
     if inputs:
-        rows.append(embed_media(bench, source, inputs, device=name, batch=batch, projected=projected))
+        rows.append(embed_media(session, source, inputs, device=name, batch=batch, projected=projected))
     if texts:
-        rows.append(embed_texts(bench, source, texts, device=name, projected=projected))
+        rows.append(embed_texts(session, source, texts, device=name, projected=projected))
     table = np.concatenate(rows)
     if to.suffix == ".npz":
         np.savez(to, names=np.array(names), embeddings=table)
@@ -100,9 +100,9 @@ def predict(
 
     if not inputs:
         raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
-    bench, source = _source(world, method, prompts, protocol, dtype, workers)
-    names = _classes(bench, classes)
-    table = probabilities(bench, source, inputs, names, device=options.device_of(device), batch=batch)
+    session, source = _source(world, method, prompts, protocol, dtype, workers)
+    names = _classes(session, classes)
+    table = probabilities(session, source, inputs, names, device=options.device_of(device), batch=batch)
     rows = [
         {"input": str(path), **{name: float(p) for name, p in zip(names, row, strict=True)}}
         for path, row in zip(inputs, table, strict=True)
@@ -119,18 +119,18 @@ def predict(
 
 def _source(
     world: dict[str, Any], method: str, prompts: str, protocol: str, dtype: str, workers: int | None
-) -> tuple[Workbench, Source]:
+) -> tuple[Session, Source]:
     from bench.cards.variant import parse, resolve
     from bench.plan.cells import Choices, source_of
 
-    bench = options.open_workbench(**world, dtype=dtype, workers=workers)
+    session = options.open_session(world, dtype=dtype, workers=workers)
     name, axes = parse(method)
-    variant = resolve(bench.catalog.method(name), axes)
-    return bench, source_of(variant, prompts, protocol, bench.catalog, Choices())
+    variant = resolve(session.catalog.method(name), axes)
+    return session, source_of(variant, prompts, protocol, session.catalog, Choices())
 
 
-def _classes(bench: Workbench, classes: str) -> Sequence[str]:
-    if classes in bench.catalog.datasets:
-        return bench.catalog.datasets[classes].classes
+def _classes(session: Session, classes: str) -> Sequence[str]:
+    if classes in session.catalog.datasets:
+        return session.catalog.datasets[classes].classes
     words = [word.strip() for word in classes.split(",") if word.strip()]
-    return words if len(words) > 1 else bench.catalog.dataset(classes).classes
+    return words if len(words) > 1 else session.catalog.dataset(classes).classes

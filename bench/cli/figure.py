@@ -60,22 +60,23 @@ def figure(
     from bench.engine.tower import Machine
     from bench.figures import paper, style
     from bench.records.record import open_record
+    from bench.run.session import cores
 
     if not ref:
         _list(options.open_catalog(world["cards"]))
         return 0
-    bench = options.open_workbench(**world, dtype=dtype, workers=workers)
-    card = _chosen(bench.catalog.figure(ref), methods, datasets, prompts, protocol)
-    subject = paper.subject_of(card, bench, samples)
-    machine = Machine(options.device_of(device), batch, workers or options.cores())
+    session = options.open_session(world, dtype=dtype, workers=workers)
+    card = _chosen(session.catalog.figure(ref), methods, datasets, prompts, protocol)
+    subject = paper.subject_of(card, session, samples)
+    machine = Machine(options.device_of(device), batch, workers or cores())
     if card.draws not in paper.FROM_RECORD:
-        drawn = paper.from_features(card, subject, bench, machine)
+        drawn = paper.from_features(card, subject, session, machine)
     elif run_folder is not None:
-        drawn = paper.from_record(card, subject, open_record(run_folder), bench)
+        drawn = paper.from_record(card, subject, open_record(run_folder), session)
     else:
         with TemporaryDirectory() as folder:
-            record = paper.record_for(card, bench, machine, Path(folder) / "record")
-            drawn = paper.from_record(card, subject, record, bench)
+            record = paper.record_for(card, session, machine, Path(folder) / "record")
+            drawn = paper.from_record(card, subject, record, session)
     for path in to or [Path(f"figure-{card.name}{ending}") for ending in style.ENDINGS]:
         style.save(drawn, path)
         click.echo(path)

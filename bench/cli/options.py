@@ -1,8 +1,8 @@
-"""Options that several commands share, and the workbench they open."""
+"""Options that several commands share, and the session they open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,8 +13,7 @@ from bench.errors import BenchError
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.engine.fill import Executor
-    from bench.run.session import Workbench
-    from bench.settings import Settings
+    from bench.run.session import Session
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -133,13 +132,6 @@ def device_of(name: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def cores() -> int:
-    """Cores that this process may use."""
-    import os
-
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def note(line: str) -> None:
     """A line for the user, on the error stream."""
     click.echo(line, err=True)
@@ -155,42 +147,11 @@ def open_catalog(folders: Sequence[Path]) -> Catalog:
     return catalog
 
 
-def open_settings(*, mini: bool, data: Sequence[str], weights: Sequence[Path], store: Path | None) -> Settings:
-    """Where things are."""
-    from dataclasses import replace
+def open_session(world: Mapping[str, Any], **compute: Any) -> Session:
+    """The session that the options of `world` and some of `compute` describe; what it says goes to the error stream."""
+    from bench.run.session import open_session as opened
 
-    from bench.settings import load, miniature
-
-    stated = load(data=data, weights=weights, store=store)
-    if not mini:
-        return stated
-    world = miniature(store)
-    # What the user names on the command line is added to the miniature's world; the machine's own settings are not.
-    own = load(data=data, weights=weights, store=store, environ={}, working_directory=Path("/nonexistent"))
-    return replace(
-        world, data={**world.data, **own.data}, data_roots=own.data_roots, weights=(*weights, *world.weights)
-    )
-
-
-def open_workbench(
-    *,
-    cards: Sequence[Path],
-    mini: bool,
-    data: Sequence[str],
-    weights: Sequence[Path],
-    store: Path | None,
-    dtype: str = "float32",
-    workers: int | None = None,
-    limit: int = 0,
-    compiled: bool = False,
-) -> Workbench:
-    """Everything a command that touches data or networks needs."""
-    from bench.run.session import Workbench
-
-    catalog = open_catalog(cards)
-    settings = open_settings(mini=mini, data=data, weights=weights, store=store)
-    catalog.expect(settings.counts)
-    return Workbench(catalog, settings, dtype, limit, workers or cores(), note, compiled)
+    return opened(**world, **compute, notify=note)
 
 
 def split_names(values: Sequence[str]) -> list[str]:

@@ -84,13 +84,13 @@ def prepare(
     from bench.crops.prepare import Means
     from bench.crops.prepare import prepare as make
 
-    bench = options.open_workbench(**world, workers=workers)
-    card = bench.catalog.dataset(dataset)
-    root = bench.settings.data_root(card)
+    session = options.open_session(world, workers=workers)
+    card = session.catalog.dataset(dataset)
+    root = session.settings.data_root(card)
     target = out or root.absolute().with_name(f"{root.absolute().name}-crops")
     rules = CropRules(margin, size, align, smooth, on_missing, ".png" if png else ".jpg")
-    found = load_detector(bench.catalog.detector(detector), bench.settings, device, options.note)
-    means = Means(bench.digest_cache, bench.workers, allow_missing, say=options.note)
+    found = load_detector(session.catalog.detector(detector), session.settings, device, options.note)
+    means = Means(session.digest_cache, session.workers, allow_missing, say=options.note)
     manifest = make(card, root, target, found, rules, means)
     counts = manifest["counts"]
     click.echo(

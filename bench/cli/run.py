@@ -78,32 +78,33 @@ def run(
     from bench.records.record import new_folder
 
     begun = time.perf_counter()
-    bench = options.open_workbench(**world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
+    session = options.open_session(world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
     names, sets = options.split_names(methods), options.split_names(prompts)
     columns = options.split_names(datasets)
     if tables:
         if len(sets) > 1:
             raise BenchError(f"--prompts {','.join(sets)} with --table", "a table's rows take one prompt set at a time")
         choices = Choices(tuple(names), tuple(columns), "".join(sets), protocol, combine)
-        cards = {ref: chosen_table(bench.catalog.table(ref)[1], bench.catalog, choices) for ref in tables}
+        cards = {ref: chosen_table(session.catalog.table(ref)[1], session.catalog, choices) for ref in tables}
     else:
         if not names or not columns:
             raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
         choices = Choices(protocol=protocol, combine=combine)
-        cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, bench.catalog)}
+        cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, session.catalog)}
     if dry_run:
-        return show_plan(bench, cards, choices, as_json=as_json)
+        return show_plan(session, cards, choices, as_json=as_json)
     from bench.engine.tower import Machine
     from bench.run.checks import Allowances
     from bench.run.run import run as run_all
+    from bench.run.session import cores
     from bench.tables.record import grids_of, write_files
 
     label = "-".join(
-        ("mini",) * bench.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
+        ("mini",) * session.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
     )
-    machine = Machine(options.device_of(device), batch, workers or options.cores())
+    machine = Machine(options.device_of(device), batch, workers or cores())
     record = run_all(
-        bench,
+        session,
         cards,
         choices,
         machine,
@@ -114,25 +115,26 @@ def run(
         details=("paper", "difference") if show_paper else (),
         executor=options.executor_of(executor, address, gpus, replicas),
     )
-    files = write_files(record, bench.catalog)
+    files = write_files(record, session.catalog)
     if as_json:
         import json
 
         click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in files]}, indent=1))
     else:
-        for grid in grids_of(record, bench.catalog, list(cards), record.manifest["details"]):
+        for grid in grids_of(record, session.catalog, list(cards), record.manifest["details"]):
             click.echo(on_screen(grid))
         options.note(f"record and tables: {record.path}  ({time.perf_counter() - begun:.1f} s)")
     return 0
 
 
-def show_plan(bench: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
+def show_plan(session: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
     """Print what would be done."""
     from bench.plan.cells import distinct_cells, sources
     from bench.plan.report import as_facts, as_text
+    from bench.run.planner import plan as plan_cells
 
-    rows = {ref: sources(table, bench.catalog, choices) for ref, table in cards.items()}
-    plan = bench.plan(distinct_cells(cards, rows, bench.catalog), tolerant=True)
+    rows = {ref: sources(table, session.catalog, choices) for ref, table in cards.items()}
+    plan = plan_cells(session, distinct_cells(cards, rows, session.catalog))
     if as_json:
         import json
 

@@ -59,16 +59,17 @@ def train(
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse
     from bench.engine.tower import Machine
+    from bench.run.session import cores
     from bench.run.train_heads import train_heads
 
     if published_format and to is None:
         raise BenchError("--published-format without --to", "name the folder that the files go to")
-    bench = options.open_workbench(**world, dtype=dtype, workers=workers)
+    session = options.open_session(world, dtype=dtype, workers=workers)
     name, axes = parse(method)
-    card = with_facts(bench.catalog.method(name), facts)
+    card = with_facts(session.catalog.method(name), facts)
     variants = chosen(card, axes, list(context.args))
-    machine = Machine(options.device_of(device), batch, workers or options.cores())
-    found = train_heads(bench, variants, machine, options.note, whole_numbers(seeds))
+    machine = Machine(options.device_of(device), batch, workers or cores())
+    found = train_heads(session, variants, machine, options.note, whole_numbers(seeds))
     paths = {key: path if to is None else copied(path, to, key, published_format) for key, path in found.items()}
     if as_json:
         rows = [{"variant": key.variant, "seed": key.seed, "file": str(path)} for key, path in paths.items()]

@@ -17,19 +17,19 @@ from bench.figures import retrieval
 from bench.figures.retrieval import Gallery
 from bench.plan.cells import Source
 from bench.run.features import TextFeatures, features_of, text_features
-from bench.run.session import Workbench
+from bench.run.session import Session
 from bench.scoring.zeroshot import unit
 
 WORDS = {"clip": "clips", "image": "pictures"}
 
 
 def draw(
-    bench: Workbench, sources: Mapping[str, Source], dataset: DatasetCard, places: Sequence[int], machine: Machine
+    session: Session, sources: Mapping[str, Source], dataset: DatasetCard, places: Sequence[int], machine: Machine
 ) -> tuple[Figure, list[str]]:
     """Draw how well each method's clips find captions of their own class, over all folds together.
 
     Args:
-        bench: the world.
+        session: the machine's world.
         sources: method's label -> what fills its curve.
         dataset: whose clips and captions.
         places: the k of precision at k; those with more places than there are captions are left out, and said.
@@ -42,7 +42,7 @@ def draw(
         DataError: the dataset has no captions, or they are not here.
         BenchError: a method has no features of the dataset, or its two sides are of different widths.
     """
-    samples = captioned(bench, dataset, next(iter(sources.values())))
+    samples = captioned(session, dataset, next(iter(sources.values())))
     gallery = retrieval.gallery_of(samples, len(dataset.classes))
     ks = [k for k in places if k <= len(gallery.texts)]
     if not ks:
@@ -53,8 +53,8 @@ def draw(
     curves, said = {}, {}
     models: dict[str, Any] = {}
     for label, source in sources.items():
-        said[label] = text_features(bench, source, gallery.texts, machine, models)
-        seen = features_of(bench, source, dataset, machine).vectors[gallery.clips]
+        said[label] = text_features(session, source, gallery.texts, machine, models)
+        seen = features_of(session, source, dataset, machine).vectors[gallery.clips]
         texts = said[label].vectors
         if seen.shape[1] != texts.shape[1]:
             raise BenchError(
@@ -68,13 +68,13 @@ def draw(
     return retrieval.draw(curves, ks, gallery.chance), notes
 
 
-def captioned(bench: Workbench, dataset: DatasetCard, source: Source) -> tuple[Sample, ...]:
+def captioned(session: Session, dataset: DatasetCard, source: Source) -> tuple[Sample, ...]:
     """A dataset's samples with their captions, in the order of its features.
 
     Raises:
         DataError: see `bench.data.captions`.
     """
-    corpus = bench.corpus(dataset, source.protocol.frames)
+    corpus = session.corpus(dataset, source.protocol.frames)
     return with_captions(dataset, corpus.root, corpus.samples)
 
 

@@ -23,7 +23,7 @@ from bench.records.scores import matrices_of
 from bench.run.checks import MINIATURE, Allowances
 from bench.run.features import features_of
 from bench.run.run import run
-from bench.run.session import Workbench
+from bench.run.session import Session
 from bench.scoring.zeroshot import softmax
 
 FROM_RECORD: tuple[Drawing, ...] = ("confusions", "probabilities")
@@ -44,7 +44,7 @@ class Subject:
     samples: tuple[str, ...] = ()
 
 
-def subject_of(card: FigureCard, bench: Workbench, samples: Sequence[str] = ()) -> Subject:
+def subject_of(card: FigureCard, session: Session, samples: Sequence[str] = ()) -> Subject:
     """Find what a card names.
 
     Raises:
@@ -54,24 +54,31 @@ def subject_of(card: FigureCard, bench: Workbench, samples: Sequence[str] = ()) 
     sources: dict[str, Source] = {}
     for number, ref in enumerate(card.methods):
         name, axes = parse(ref)
-        variant = resolve(bench.catalog.method(name), axes)
+        variant = resolve(session.catalog.method(name), axes)
         label = card.labels[number] if number < len(card.labels) else variant.title
         if label in sources:
             raise BenchError(f"figure {card.name} has two methods called {label!r}", "name different ones")
-        sources[label] = source_of(variant, card.prompts, card.protocol, bench.catalog, Choices())
-    return Subject(sources, tuple(bench.catalog.dataset(name) for name in card.datasets), tuple(samples))
+        sources[label] = source_of(variant, card.prompts, card.protocol, session.catalog, Choices())
+    return Subject(sources, tuple(session.catalog.dataset(name) for name in card.datasets), tuple(samples))
 
 
-def record_for(card: FigureCard, bench: Workbench, machine: Machine, folder: Path) -> Record:
+def record_for(card: FigureCard, session: Session, machine: Machine, folder: Path) -> Record:
     """Run what a figure needs, and nothing else, into a record at `folder`."""
-    table = free_table(card.methods, card.datasets, [card.prompts] if card.prompts else [], bench.catalog)
+    table = free_table(card.methods, card.datasets, [card.prompts] if card.prompts else [], session.catalog)
     choices = Choices(protocol=card.protocol)
     return run(
-        bench, {"figure": table}, choices, machine, Allowances(), folder, ["bench", "figure", card.name], bench.notify
+        session,
+        {"figure": table},
+        choices,
+        machine,
+        Allowances(),
+        folder,
+        ["bench", "figure", card.name],
+        session.notify,
     )
 
 
-def from_record(card: FigureCard, subject: Subject, record: Record, bench: Workbench) -> Figure:
+def from_record(card: FigureCard, subject: Subject, record: Record, session: Session) -> Figure:
     """Draw a figure whose numbers are all in a record.
 
     Raises:
@@ -81,25 +88,25 @@ def from_record(card: FigureCard, subject: Subject, record: Record, bench: Workb
         if card.draws == "confusions":
             made = confusions.draw(confusion_groups(subject, record))
         else:
-            made = probabilities.draw(judged_samples(subject, record, bench))
+            made = probabilities.draw(judged_samples(subject, record, session))
         style.remark(made, notes_of(subject, record))
     return made
 
 
-def from_features(card: FigureCard, subject: Subject, bench: Workbench, machine: Machine) -> Figure:
+def from_features(card: FigureCard, subject: Subject, session: Session, machine: Machine) -> Figure:
     """Draw a figure of features; what the store lacks of them is computed.
 
     Raises:
         BenchError: a method has no features, or the data, weights or captions that the figure needs are not here.
     """
-    miniature = [MINIATURE] if bench.settings.miniature else []
+    miniature = [MINIATURE] if session.settings.miniature else []
     if card.draws == "retrieval":
         with style.paper_look():
-            made, notes = captions.draw(bench, subject.sources, _only(card, subject.datasets), card.places, machine)
+            made, notes = captions.draw(session, subject.sources, _only(card, subject.datasets), card.places, machine)
             style.remark(made, [*miniature, *notes])
         return made
     found = [
-        {label: features_of(bench, source, dataset, machine) for label, source in subject.sources.items()}
+        {label: features_of(session, source, dataset, machine) for label, source in subject.sources.items()}
         for dataset in subject.datasets
     ]
     names = [dataset.classes for dataset in subject.datasets]
@@ -153,7 +160,7 @@ def confusion_groups(subject: Subject, record: Record) -> list[confusions.Group]
     return groups
 
 
-def judged_samples(subject: Subject, record: Record, bench: Workbench) -> list[probabilities.Judged]:
+def judged_samples(subject: Subject, record: Record, session: Session) -> list[probabilities.Judged]:
     """The samples asked for, or the median ones of each class, with their pictures.
 
     Raises:

@@ -12,7 +12,7 @@ from bench.data.samples import Split
 from bench.engine.fill import Lost
 from bench.errors import BenchError, DataError
 from bench.plan.plan import Plan
-from bench.run.session import Workbench
+from bench.run.session import Session
 
 SHOWN = 10
 MINIATURE = "the miniature: drawn faces and tiny networks; the numbers mean nothing about the real ones"
@@ -57,7 +57,7 @@ def check_complete(plan: Plan) -> None:
     )
 
 
-def check_data(plan: Plan, bench: Workbench, allow: Allowances) -> list[Mark]:
+def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
     """Compare class counts with the cards'.
 
     Raises:
@@ -65,8 +65,8 @@ def check_data(plan: Plan, bench: Workbench, allow: Allowances) -> list[Mark]:
     """
     marks = []
     for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
-        if bench.limit:
-            marks.append(Mark(f"at most {bench.limit} samples a fold of {card.label}", dataset=card.name))
+        if session.limit:
+            marks.append(Mark(f"at most {session.limit} samples a fold of {card.label}", dataset=card.name))
             continue
         differences = count_differences(card, corpus)
         if differences and not allow.counts:
@@ -112,13 +112,13 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
     return marks
 
 
-def standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
+def standing_marks(plan: Plan, session: Session) -> list[Mark]:
     """What is to be said of every such run.
 
     The miniature, or else weights that are not the published ones; our own crops; systems tested on what they were trained
     on.
     """
-    marks = [Mark(MINIATURE)] if bench.settings.miniature else _other_weights(plan, bench)
+    marks = [Mark(MINIATURE)] if session.settings.miniature else _other_weights(plan, session)
     for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
         if note := crops_note(corpus.root, corpus.card.label):
             marks.append(Mark(note, dataset=corpus.card.name))
@@ -131,11 +131,11 @@ def standing_marks(plan: Plan, bench: Workbench) -> list[Mark]:
     return marks
 
 
-def _other_weights(plan: Plan, bench: Workbench) -> list[Mark]:
+def _other_weights(plan: Plan, session: Session) -> list[Mark]:
     """Checkpoint files whose sha256 is not the one that their card states."""
     marks: dict[str, Mark] = {}
     for variant in {str(cell.source.variant): cell.source.variant for cell in plan.cells}.values():
-        card, network = variant.card, bench.network(variant)
+        card, network = variant.card, session.network(variant)
         for role, name in card.encoder.weights.items():
             stated = card.weights[name].sha256.lower() if name in card.weights else ""
             found = network.hashes[role]

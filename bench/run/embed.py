@@ -16,7 +16,8 @@ from bench.errors import BenchError, DataError
 from bench.heads.heads import Floats, Head
 from bench.models.network import encode_texts
 from bench.plan.cells import Source
-from bench.run.session import Workbench
+from bench.run.heads import Heads
+from bench.run.session import Session
 from bench.scoring.zeroshot import logits, pool, softmax
 
 VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
@@ -33,7 +34,7 @@ def media_of(path: Path) -> Media:
 
 
 def embed_media(
-    bench: Workbench, source: Source, paths: Sequence[Path], *, device: str, batch: int | None, projected: bool = False
+    session: Session, source: Source, paths: Sequence[Path], *, device: str, batch: int | None, projected: bool = False
 ) -> Floats:
     """One row a path: the mean over its frames, through the head first where `projected`.
 
@@ -42,56 +43,58 @@ def embed_media(
     """
     import torch
 
-    network = bench.side(source.variant, "image")
+    network = session.side(source.variant, "image")
     tower = Tower(network, network.load(device), source.protocol.pixels, device)
     together = batch or DEFAULT_BATCH  # a few files are encoded sooner than a batch size is found
+    heads = Heads(session)
     rows = []
     for path in paths:
-        frames = frames_of(media_of(path), source.protocol.frames, bench.digest_cache)
+        frames = frames_of(media_of(path), source.protocol.frames, session.digest_cache)
         per_frame = network.facts.sees == "images"
         items = [Item(str(n).encode(), (ref,)) for n, ref in enumerate(frames)] if per_frame else [Item(b"0", frames)]
         done = []
-        for part in stream(items, source.protocol.pixels, network.facts.size, workers=bench.workers, batch=together):
+        for part in stream(items, source.protocol.pixels, network.facts.size, workers=session.workers, batch=together):
             if part.failures:
                 raise DataError(part.failures[0].reason, "name a file that can be read")
             done.append(tower(torch.from_numpy(part.pixels)))
         embedded = np.concatenate(done)[None]
-        head = bench.head(source.variant, "image", embedded.shape[-1])
+        head = heads.head(source.variant, "image", embedded.shape[-1])
         pooled = pool(embedded, head)
         rows.append(head.project(pooled) if projected and head is not None and head.linear else pooled)
     return np.concatenate(rows)
 
 
 def embed_texts(
-    bench: Workbench, source: Source, texts: Sequence[str], *, device: str, projected: bool = False
+    session: Session, source: Source, texts: Sequence[str], *, device: str, projected: bool = False
 ) -> Floats:
     """One row a text, through the head where `projected`."""
-    network = bench.side(source.variant, "text")
+    network = session.side(source.variant, "text")
     rows = encode_texts(network, network.load(device), texts)
-    head: Head | None = bench.head(source.variant, "text", rows.shape[1]) if projected else None
+    head: Head | None = Heads(session).head(source.variant, "text", rows.shape[1]) if projected else None
     return rows if head is None else head.project(rows)
 
 
 def probabilities(
-    bench: Workbench, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int | None
+    session: Session, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int | None
 ) -> Floats:
     """Softmax of the scores `[len(paths), K]`.
 
     Raises:
         BenchError: the method is no dual encoder.
     """
-    network = bench.side(source.variant, "image")
+    network = session.side(source.variant, "image")
     if network.facts.model != "dual-encoder":
         raise BenchError(f"{source.variant} is a {network.facts.model}", "bench predict takes dual encoders")
-    pooled = embed_media(bench, source, paths, device=device, batch=batch)
-    spoken = bench.side(source.variant, "text")
+    pooled = embed_media(session, source, paths, device=device, batch=batch)
+    spoken = session.side(source.variant, "text")
     model = spoken.load(device)
     texts = [encode_texts(spoken, model, row) for row in prompt_texts(source.prompts, classes)]
-    text_head = bench.head(source.variant, "text", texts[0].shape[1])
+    heads = Heads(session)
+    text_head = heads.head(source.variant, "text", texts[0].shape[1])
     scores = logits(
         pooled,
         texts if text_head is None else [text_head.project(text) for text in texts],
-        bench.head(source.variant, "image"),
+        heads.head(source.variant, "image"),
         combine=source.combine,
         similarity=network.facts.similarity,
         scale=float(model.logit_scale),

@@ -18,8 +18,10 @@ from bench.models.contract import ContextLimited
 from bench.plan.cells import Cell, Source
 from bench.plan.keys import corpus_key, text_digest, text_recipe
 from bench.plan.plan import Plan, ask_texts, note_missing_texts
-from bench.run.checks import Allowances, check_missing
-from bench.run.session import Workbench
+from bench.run.checks import Allowances, check_complete, check_missing
+from bench.run.heads import Heads
+from bench.run.planner import plan as plan_cells
+from bench.run.session import Session
 from bench.scoring.cells import pooled
 
 
@@ -38,14 +40,14 @@ class Features:
     samples: tuple[str, ...]
 
 
-def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine: Machine) -> Features:
+def features_of(session: Session, source: Source, dataset: DatasetCard, machine: Machine) -> Features:
     """The features of a method on a dataset; what the store lacks of them is computed.
 
     Raises:
         BenchError: the method is no dual encoder, or does not take the dataset's media; data or weights are not here; a
             sample cannot be read.
     """
-    network = bench.side(source.variant, "image")
+    network = session.side(source.variant, "image")
     if network.facts.model != "dual-encoder":
         raise BenchError(f"{source.variant} is a {network.facts.model} and has no features", "name a dual encoder")
     if not source.fits(dataset):
@@ -53,14 +55,15 @@ def features_of(bench: Workbench, source: Source, dataset: DatasetCard, machine:
             f"{source.variant} does not take {dataset.media}s like those of {dataset.name}", "name another"
         )
     cell = Cell(source, dataset)
-    plan = bench.plan([cell])
-    outcome = fill(plan, bench.store, machine)
+    plan = plan_cells(session, [cell])
+    check_complete(plan)
+    outcome = fill(plan, session.store, machine)
     check_missing(unreadable(plan, outcome.failures), Allowances())
     work = plan.vision_of(cell, network)
     key = corpus_key(dataset, source.protocol.frames)
     corpus = plan.corpora[key]
-    shelf = bench.store.open(work.recipe)
-    head = bench.head(source.variant, "image", shelf.width)
+    shelf = session.store.open(work.recipe)
+    head = Heads(session).head(source.variant, "image", shelf.width)
     vectors = pooled(shelf, work.inputs[key], np.arange(len(corpus.samples)), head)
     if head is not None and head.linear:
         vectors = head.project(vectors)
@@ -83,12 +86,12 @@ class TextFeatures:
 
 
 def text_features(
-    bench: Workbench, source: Source, texts: Sequence[str], machine: Machine, models: dict[str, Any]
+    session: Session, source: Source, texts: Sequence[str], machine: Machine, models: dict[str, Any]
 ) -> TextFeatures:
     """The features of texts on a method's text side; what the store lacks of them is computed.
 
     Args:
-        bench: the world.
+        session: the machine's world.
         source: the method.
         texts: M texts.
         machine: what may be used.
@@ -97,16 +100,16 @@ def text_features(
     Raises:
         BenchError: weights are not here, or the adapter is at fault.
     """
-    network = bench.side(source.variant, "text")
+    network = session.side(source.variant, "text")
     plan = Plan()
     ask_texts(plan, network, texts)
-    note_missing_texts(plan, bench.store)
-    fill(plan, bench.store, machine, models)
+    note_missing_texts(plan, session.store)
+    fill(plan, session.store, machine, models)
     # Only the tokenizer knows what is cut, and where the store has every text it was not needed so far.
     if network.key not in models:
         models[network.key] = network.load(machine.device)
     model = models[network.key]
     cut = np.array(model.cut_texts(texts), np.bool_) if isinstance(model, ContextLimited) else None
-    rows = bench.store.open(text_recipe(network)).rows([text_digest(text) for text in texts])
-    head = bench.head(source.variant, "text", rows.shape[1])
+    rows = session.store.open(text_recipe(network)).rows([text_digest(text) for text in texts])
+    head = Heads(session).head(source.variant, "text", rows.shape[1])
     return TextFeatures(rows if head is None else head.project(rows), cut)

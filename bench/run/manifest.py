@@ -13,7 +13,8 @@ from bench.engine.fill import Lost
 from bench.plan.cells import Source
 from bench.plan.keys import vision_recipe
 from bench.plan.plan import Plan
-from bench.run.session import Workbench
+from bench.run.heads import Heads
+from bench.run.session import Session
 
 
 def table_facts(table: TableCard, rows: Mapping[str, Source]) -> dict[str, Any]:
@@ -48,11 +49,11 @@ def dataset_facts(corpus: Corpus, lost: Lost) -> dict[str, Any]:
     }
 
 
-def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
+def network_facts(plan: Plan, session: Session) -> list[dict[str, Any]]:
     """What every network was, which variants it served under which protocol, and the pixels that it saw."""
     served: dict[str, set[tuple[str, str]]] = {}
     for source in (cell.source for cell in plan.cells):
-        key = vision_recipe(bench.side(source.variant, "image"), source).key
+        key = vision_recipe(session.side(source.variant, "image"), source).key
         served.setdefault(key, set()).add((str(source.variant), source.protocol.name))
     return [
         {
@@ -69,7 +70,7 @@ def network_facts(plan: Plan, bench: Workbench) -> list[dict[str, Any]]:
     ]
 
 
-def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
+def method_facts(plan: Plan, session: Session, heads: Heads) -> dict[str, Any]:
     """Every variant's title, card and head."""
     facts: dict[str, Any] = {}
     for cell in plan.cells:
@@ -78,22 +79,22 @@ def method_facts(plan: Plan, bench: Workbench) -> dict[str, Any]:
             facts[str(variant)] = {
                 "title": variant.title,
                 "card": str(variant.card.path),
-                "head": _head_facts(variant, cell.source.seeds, bench),
+                "head": _head_facts(variant, cell.source.seeds, session, heads),
             }
     return facts
 
 
-def _head_facts(variant: Variant, seeds: Sequence[int | None], bench: Workbench) -> dict[str, Any] | None:
+def _head_facts(variant: Variant, seeds: Sequence[int | None], session: Session, heads: Heads) -> dict[str, Any] | None:
     """A variant's head files and their hashes, and what stands on the two sides."""
     head = variant.card.head
     if head is None:
         return None
-    files = [bench.head_file(variant, seed) for seed in seeds] if head.projects else []
+    files = [heads.file(variant, seed) for seed in seeds] if head.projects else []
     return {
         "image": head.image,
         "text": head.text,
         "files": [
-            {"seed": seed, "file": str(file), "hash": bench.weight_hash(file)}
+            {"seed": seed, "file": str(file), "hash": session.weight_hash(file)}
             for seed, file in zip(seeds, files, strict=False)
         ],
     }

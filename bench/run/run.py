@@ -13,13 +13,15 @@ from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.record import Record
 from bench.run.checks import Allowances, check_complete, check_data, check_missing, standing_marks
+from bench.run.heads import Heads
 from bench.run.manifest import course_facts, dataset_facts, method_facts, network_facts, prompt_facts, table_facts
-from bench.run.session import Workbench
+from bench.run.planner import plan as plan_cells
+from bench.run.session import Session
 from bench.scoring.cells import Scorer
 
 
 def run(
-    bench: Workbench,
+    session: Session,
     tables: Mapping[str, TableCard],
     choices: Choices,
     machine: Machine,
@@ -44,15 +46,15 @@ def run(
         BenchError: see `bench.errors`; what has been computed by then is in the store.
     """
     begun = time.time()
-    rows = {ref: sources(table, bench.catalog, choices) for ref, table in tables.items()}
-    plan = bench.plan(distinct_cells(tables, rows, bench.catalog), tolerant=True)
+    rows = {ref: sources(table, session.catalog, choices) for ref, table in tables.items()}
+    plan = plan_cells(session, distinct_cells(tables, rows, session.catalog))
     check_complete(plan)
-    marks = check_data(plan, bench, allow)
-    outcome = executor(plan, bench.store, machine)
+    marks = check_data(plan, session, allow)
+    outcome = executor(plan, session.store, machine)
     if any(course.lacking for course in plan.courses):
         from bench.run.train_heads import carry_out
 
-        carry_out(plan.courses, outcome.failures, bench, machine, say)
+        carry_out(plan.courses, outcome.failures, session, machine, say)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
@@ -62,22 +64,23 @@ def run(
     for group in outcome.batches:
         if group.measured:
             say(f"{group.networks}: {group.batch} inputs at a time, the fastest of those tried")
-    marks += standing_marks(plan, bench)
-    predictions = Scorer(plan, bench.store, bench.side, bench.head, lost)
+    marks += standing_marks(plan, session)
+    heads = Heads(session, plan.courses)
+    predictions = Scorer(plan, session.store, session.side, heads.head, lost)
     manifest = {
         "command": list(command),
         "began": begun,
         "choices": choices.__dict__,
         "tables": {ref: table_facts(tables[ref], rows[ref]) for ref in tables},
         "details": list(details),
-        "miniature": bench.settings.miniature,
+        "miniature": session.settings.miniature,
         "machine_used": machine.__dict__,
-        "dtype": bench.dtype,
-        "compiled": bench.compiled,
+        "dtype": session.dtype,
+        "compiled": session.compiled,
         **records.environment(),
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
-        "networks": network_facts(plan, bench),
-        "methods": method_facts(plan, bench),
+        "networks": network_facts(plan, session),
+        "methods": method_facts(plan, session, heads),
         "courses": course_facts(plan),
         "prompts": prompt_facts(plan),
         "pixels": pixel_hashes(plan, machine),
@@ -85,6 +88,6 @@ def run(
         "batches": [group._asdict() for group in outcome.batches],
         "seconds_in_towers": round(outcome.seconds, 3),
         "marks": [mark.__dict__ for mark in marks],
-        "warnings": bench.warnings,
+        "warnings": session.warnings,
     }
     return records.write(folder, manifest, predictions)

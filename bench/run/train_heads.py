@@ -31,7 +31,9 @@ from bench.plan.trainings import Course, HeadKey, Lesson, Teaching, refuse, targ
 from bench.process.progress import bar
 from bench.records import record as records
 from bench.run.checks import check_complete
-from bench.run.session import Workbench
+from bench.run.planner import job_of
+from bench.run.planner import plan as plan_cells
+from bench.run.session import Session
 from bench.store.artifacts import Recipe, Shelf
 from bench.store.digests import whole
 
@@ -39,7 +41,7 @@ Say = Callable[[str], None]
 
 
 def train_heads(
-    bench: Workbench,
+    session: Session,
     variants: Sequence[Variant],
     machine: Machine,
     say: Say = lambda line: None,
@@ -48,7 +50,7 @@ def train_heads(
     """Train the heads of variants by their recipes, whatever published files their cards name.
 
     Args:
-        bench: the machine's world.
+        session: the machine's world.
         variants: whose heads; those that share pictures, protocol and schedule are trained in one pass a seed.
         machine: what may be used.
         say: told in a line what was done.
@@ -61,19 +63,19 @@ def train_heads(
         BenchError: a variant has no recipe, or something it needs is not here or cannot be read. What is done by then
             is kept.
     """
-    plan = bench.plan((), [bench.lesson(variant, seeds) for variant in variants], tolerant=True)
+    plan = plan_cells(session, (), [job_of(session, variant, seeds) for variant in variants])
     check_complete(plan)
-    outcome = fill(plan, bench.store, machine)
+    outcome = fill(plan, session.store, machine)
     for method, count in sorted(outcome.encoded.items()):
         say(f"{method}: {count} pictures went through the tower")
     if not any(course.lacking for course in plan.courses):
         say("nothing to train: every head is in the store")
-    carry_out(plan.courses, outcome.failures, bench, machine, say)
+    carry_out(plan.courses, outcome.failures, session, machine, say)
     return {key: head.path for course in plan.courses for key, head in course.heads.items()}
 
 
 def carry_out(
-    courses: Sequence[Course], failures: Mapping[bytes, str], bench: Workbench, machine: Machine, say: Say
+    courses: Sequence[Course], failures: Mapping[bytes, str], session: Session, machine: Machine, say: Say
 ) -> None:
     """Train what the courses lack; the encoders' embeddings are in the store by now.
 
@@ -86,7 +88,7 @@ def carry_out(
     for course in courses:
         if course.lacking:
             assert course.corpus is not None
-            _Class(course, course.corpus, bench, machine, say).learn(failures)
+            _Class(course, course.corpus, session, machine, say).learn(failures)
 
 
 @dataclass
@@ -95,7 +97,7 @@ class _Class:
 
     course: Course
     corpus: Corpus
-    bench: Workbench
+    session: Session
     machine: Machine
     say: Say
     _rows: dict[str, ShelfRows] = field(default_factory=dict)
@@ -143,7 +145,7 @@ class _Class:
     def _job(self, lesson: Lesson) -> Job:
         network = self.course.encoders[str(lesson.variant)]
         features = self._stored(vision_recipe(network, lesson.source))
-        teacher = self.bench.teacher(lesson.recipe)
+        teacher = self.session.teacher(lesson.recipe)
         targets = tuple(self._stored(recipe) for recipe in target_recipes(lesson, teacher))
         scale = float(self._shelf(text_recipe(network)).facts["logit_scale"])
         return Job(str(lesson.variant), features, targets, lesson.recipe.design, scale, lesson.recipe.loss)
@@ -156,7 +158,7 @@ class _Class:
 
     def _shelf(self, recipe: Recipe) -> Shelf:
         if recipe.key not in self._shelves:
-            self._shelves[recipe.key] = self.bench.store.open(recipe)
+            self._shelves[recipe.key] = self.session.store.open(recipe)
         return self._shelves[recipe.key]
 
     def _teach(self, teaching: Teaching) -> None:
@@ -164,7 +166,7 @@ class _Class:
         wanted = [told for told, missing in teaching.untold.items() if missing]
         if not wanted:
             return
-        store, network, distinct = self.bench.store, teaching.network, list(self.course.items)
+        store, network, distinct = self.session.store, teaching.network, list(self.course.items)
         teacher = network.load(self.machine.device, Teaches)
         if teaching.unseen:
             fill_queries(teacher, store, teaching.queries, self._blocks(network, distinct, teaching.unseen))

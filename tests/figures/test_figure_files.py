@@ -187,15 +187,16 @@ def test_figures_of_predictions_run_what_they_need_or_take_a_record(world: Any, 
 
 def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cards.variant import resolve
-    from bench.cli import options
     from bench.engine.tower import Machine
     from bench.plan.cells import Choices, source_of
     from bench.records.record import open_record
     from bench.run.features import features_of
+    from bench.run.heads import Heads
+    from bench.run.session import open_session
     from bench.scoring.zeroshot import unit
 
     world.run("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-clips")
-    bench = options.open_workbench(
+    session = open_session(
         cards=[world.root / "cards"],
         mini=False,
         data=[str(world.root / "data")],
@@ -203,17 +204,17 @@ def test_features_are_what_scoring_compares(world: Any) -> None:
         store=world.root / "store",
     )
     source = source_of(
-        resolve(bench.catalog.method("exp-clip"), {"backbone": "B32"}), "P-3", "", bench.catalog, Choices()
+        resolve(session.catalog.method("exp-clip"), {"backbone": "B32"}), "P-3", "", session.catalog, Choices()
     )
-    dataset = bench.catalog.dataset("tiny-clips")
-    found = features_of(bench, source, dataset, Machine(show=False))
+    dataset = session.catalog.dataset("tiny-clips")
+    found = features_of(session, source, dataset, Machine(show=False))
     (part,) = open_record(world.records()[-1]).predictions()
     assert list(found.samples) == part.samples and found.labels.tolist() == part.labels.tolist()
-    network = bench.network(source.variant)
+    network = session.network(source.variant)
     model = network.load("cpu")
     from bench.models.network import encode_texts
 
-    head = bench.head(source.variant, 32)
+    head = Heads(session).head(source.variant, "image", 32)
     assert head is not None
     texts = [f"a photo of a face with an expression of {name}." for name in dataset.classes]
     prototypes = unit(head.project(encode_texts(network, model, texts)))
@@ -241,17 +242,17 @@ def test_without_a_name_the_figures_are_listed(bench: Any) -> None:
 
 def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(world: Any) -> None:
     from bench.cards.figure_schema import FigureCard
-    from bench.cli import options
     from bench.figures.paper import from_record, subject_of
     from bench.records.record import open_record
+    from bench.run.session import open_session
 
     flags = ("--methods", "clip:backbone=B32", "--datasets", "tiny-faces,tiny-clips", "--limit", "9")
     world.run(*flags, "--prompts", "P-3")
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
-    bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "store", **places)
+    session = open_session(cards=[world.root / "cards"], mini=False, store=world.root / "store", **places)
     facts = {"kind": "figure", "name": "x", "draws": "confusions", "methods": ("clip:backbone=B32",)}
     card = FigureCard.model_validate({**facts, "datasets": ("tiny-faces",)})
-    made = from_record(card, subject_of(card, bench), open_record(world.records()[-1]), bench)
+    made = from_record(card, subject_of(card, session), open_record(world.records()[-1]), session)
     limited, weights = made.get_suptitle().splitlines()
     assert limited == "at most 9 samples a fold of Tiny Faces"
     assert weights.startswith("ViT-B-32.pt is not the published file")

@@ -96,14 +96,14 @@ places = {places}
 
 
 def drawn(world: Any) -> Figure:
-    from bench.cli import options
     from bench.engine.fill import Machine
     from bench.figures.paper import from_features, subject_of
+    from bench.run.session import open_session
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
-    bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "store", **places)
-    card = bench.catalog.figure("small:captions")
-    return from_features(card, subject_of(card, bench), bench, Machine(show=False))
+    session = open_session(cards=[world.root / "cards"], mini=False, store=world.root / "store", **places)
+    card = session.catalog.figure("small:captions")
+    return from_features(card, subject_of(card, session), session, Machine(show=False))
 
 
 def by_hand(world: Any, head: bool) -> list[float]:
@@ -111,17 +111,17 @@ def by_hand(world: Any, head: bool) -> list[float]:
     import torch
 
     from bench.cards.variant import resolve
-    from bench.cli import options
     from bench.engine.fill import Machine
     from bench.models.adapters.open_clip import OpenClip
     from bench.plan.cells import Choices, source_of
     from bench.run.features import features_of
+    from bench.run.session import open_session
 
     places: dict[str, Any] = {"data": [str(world.root / "data")], "weights": [world.root / "weights"]}
-    bench = options.open_workbench(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)
-    variant = resolve(bench.catalog.method("clip"), {"backbone": "B32"})
-    source = source_of(variant, "", "paper", bench.catalog, Choices())
-    found = features_of(bench, source, bench.catalog.dataset("tiny-faces"), Machine(show=False))
+    session = open_session(cards=[world.root / "cards"], mini=False, store=world.root / "other", **places)
+    variant = resolve(session.catalog.method("clip"), {"backbone": "B32"})
+    source = source_of(variant, "", "paper", session.catalog, Choices())
+    found = features_of(session, source, session.catalog.dataset("tiny-faces"), Machine(show=False))
     said = {
         f"{label}/{label}-{number:03d}.jpg": text.strip()
         for label, texts in SAID.items()

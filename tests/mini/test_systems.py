@@ -17,7 +17,7 @@ from bench.cards.variant import Variant, all_variants, resolve
 from bench.mini import systems
 from bench.models.network import encode_texts, respond
 from bench.plan.cells import protocol_of
-from bench.run.session import Workbench
+from bench.run.session import Session
 from bench.settings import Settings
 
 TEXTS = ["a photo of a face with an expression of happiness.", "fear.", "an unheard-of word"]
@@ -72,9 +72,9 @@ def test_they_are_written_quickly_and_are_small(folder: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("name", systems.NAMES)
 def test_the_real_adapter_loads_each_and_tells_inputs_apart(catalog: Catalog, folder: Path, name: str) -> None:
-    bench = Workbench(catalog, Settings(folder / "store", (folder,)))
+    session = Session(catalog, Settings(folder / "store", (folder,)))
     for variant in (variant for variant in variants(catalog) if variant.method == name):
-        network = bench.network(variant)
+        network = session.network(variant)
         model = network.load("cpu")
         rule = protocol_of(variant.card, variant.card.protocol, catalog).frames
         frames = 1 if network.facts.sees == "images" else 40 if rule.rule == "chunks" else rule.count

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from class_folders import class_folders
-from course import BACKBONES, COUNT, NAMES, Course
 from PIL import Image
+from workload import BACKBONES, COUNT, NAMES, Workload
 
 
 @pytest.fixture(scope="session")
-def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
+def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
     """The `BENCH_SPEED_BACKBONES` in OpenAI's keys, heads, and `BENCH_SPEED_IMAGES` photo-like JPEGs of 224 px."""
     import open_clip
     import torch
@@ -37,4 +37,4 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Course:
         torch.save(state, root / "weights" / f"{NAMES[backbone]}.pt")
         width = state["text_projection"].shape[1]
         torch.save({"mlp.weight": torch.randn(4096, width)}, root / "weights" / f"ExpCLIP_{backbone}_model.pth")
-    return Course(root, pictures)
+    return Workload(root, pictures)

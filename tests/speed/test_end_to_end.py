@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from course import BACKBONES, DEVICE, DTYPE
 from PIL import Image
+from workload import BACKBONES, DEVICE, DTYPE
 
 from bench.cards.variant import resolve
 from bench.engine.fill import fill
@@ -27,6 +27,7 @@ from bench.engine.tower import Machine
 from bench.models.network import respond
 from bench.plan.cells import Cell, Choices, source_of
 from bench.records.record import environment
+from bench.run.planner import plan as plan_cells
 
 ROUNDS = 3
 BATCH = 32 if DEVICE == "cpu" else 256
@@ -39,8 +40,8 @@ def timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begun
 
 
-def cells(bench: Any, prompts: tuple[str, ...], backbone: str) -> list[Cell]:
-    catalog = bench.catalog
+def cells(session: Any, prompts: tuple[str, ...], backbone: str) -> list[Cell]:
+    catalog = session.catalog
     return [
         Cell(
             source_of(resolve(catalog.method(name), {"backbone": backbone}), prompt, "", catalog, Choices()),
@@ -68,24 +69,24 @@ class Beside:
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_end_to_end_against_the_bare_tower(course: Any, backbone: str, tmp_path: Path, benchmark: Any) -> None:
+def test_end_to_end_against_the_bare_tower(workload: Any, backbone: str, tmp_path: Path, benchmark: Any) -> None:
     """On a CPU batch by batch in turn, since a shared machine's speed drifts by a tenth within a minute; what is decoded
     meanwhile is under a hundredth of the work. On a GPU, where decoding may be the limit, in passes of their own."""
-    bench = course.workbench(tmp_path / "store")
-    network = bench.network(resolve(bench.catalog.method("clip"), {"backbone": backbone}))
+    session = workload.session(tmp_path / "store")
+    network = session.network(resolve(session.catalog.method("clip"), {"backbone": backbone}))
     model = network.load(DEVICE)
     pixels = torch.rand(BATCH, 1, 3, 224, 224, device=DEVICE)
-    batches = -(-len(course.pictures) // BATCH)
+    batches = -(-len(workload.pictures) // BATCH)
     machine = Machine(DEVICE, BATCH, os.cpu_count() or 1, show=False)
 
     def bare() -> None:
         for number in range(batches):
-            respond(network, model, pixels[: min(BATCH, len(course.pictures) - number * BATCH)], [""])
+            respond(network, model, pixels[: min(BATCH, len(workload.pictures) - number * BATCH)], [""])
 
     def end_to_end(model: Any = model) -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
-        fresh = course.workbench(tmp_path / "store")
-        plan = fresh.plan(cells(fresh, ("P-3",), backbone))
+        fresh = workload.session(tmp_path / "store")
+        plan = plan_cells(fresh, cells(fresh, ("P-3",), backbone))
         fill(plan, fresh.store, machine, {network.key: model})
 
     def both() -> tuple[float, float]:
@@ -99,7 +100,7 @@ def test_end_to_end_against_the_bare_tower(course: Any, backbone: str, tmp_path:
     bare()
     rounds = [both() for _ in range(ROUNDS)]
     ratios = [floor / spent for floor, spent in rounds]
-    rate = len(course.pictures) / median(floor for floor, _ in rounds)
+    rate = len(workload.pictures) / median(floor for floor, _ in rounds)
     benchmark.extra_info["of_the_bare_tower"] = round(median(ratios), 3)
     benchmark.pedantic(end_to_end, rounds=1)
     each = ", ".join(f"{ratio:.1%}" for ratio in ratios)
@@ -114,22 +115,22 @@ def device_name() -> str:
     return str(environment()["machine"]["processor"])
 
 
-def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, benchmark: Any) -> None:
+def test_table_against_the_loop_over_prompt_sets(workload: Any, tmp_path: Path, benchmark: Any) -> None:
     """CLIP and Exp-CLIP under five prompt sets: ten passes in the published script's way, one in ours.
 
     The script encodes the texts once a pass and all pictures after them.
     """
-    bench = course.workbench(tmp_path / "store")
-    variant = resolve(bench.catalog.method("clip"), {"backbone": "B32"})
-    network = bench.network(variant)
+    session = workload.session(tmp_path / "store")
+    variant = resolve(session.catalog.method("clip"), {"backbone": "B32"})
+    network = session.network(variant)
     model = network.load("cpu")
 
     class Pictures(torch.utils.data.Dataset[Any]):
         def __len__(self) -> int:
-            return len(course.pictures)
+            return len(workload.pictures)
 
         def __getitem__(self, index: int) -> Any:
-            with Image.open(course.pictures[index]) as image:
+            with Image.open(workload.pictures[index]) as image:
                 resized = image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR)
             return torch.from_numpy(np.asarray(resized).transpose(2, 0, 1).copy()).float().div(255)
 
@@ -140,7 +141,7 @@ def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, be
 
     texts = [
         [text for row in cell.source.texts(cell.dataset.classes) for text in row]
-        for cell in cells(bench, PROMPT_SETS, "B32")
+        for cell in cells(session, PROMPT_SETS, "B32")
     ]
 
     def every_text() -> None:
@@ -150,8 +151,8 @@ def test_table_against_the_loop_over_prompt_sets(course: Any, tmp_path: Path, be
 
     def ours() -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)
-        fresh = course.workbench(tmp_path / "store")
-        plan = fresh.plan(cells(fresh, PROMPT_SETS, "B32"))
+        fresh = workload.session(tmp_path / "store")
+        plan = plan_cells(fresh, cells(fresh, PROMPT_SETS, "B32"))
         fill(plan, fresh.store, Machine(batch=BATCH, show=False), {network.key: model})
 
     # The loop's passes over the pictures are all alike, so one of them is measured and counted ten times.

@@ -30,32 +30,32 @@ DECODERS = {"pillow": picture, "ours": lambda blob: decoded(read(blob), blob)}
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_decode(course: Any, benchmark: Any, decoder: str) -> None:
-    blobs = [Blob(str(path)) for path in course.pictures[:32]]
+def test_decode(workload: Any, benchmark: Any, decoder: str) -> None:
+    blobs = [Blob(str(path)) for path in workload.pictures[:32]]
     benchmark(lambda: [DECODERS[decoder](blob) for blob in blobs])
 
 
 @pytest.mark.parametrize("workers", sorted({1, 2, os.cpu_count() or 1}))
-def test_stream(course: Any, benchmark: Any, workers: int) -> None:
-    blobs = [Blob(str(path)) for path in course.pictures]
+def test_stream(workload: Any, benchmark: Any, workers: int) -> None:
+    blobs = [Blob(str(path)) for path in workload.pictures]
     items = [Item(digest(blob), (FrameRef(blob),)) for blob in blobs]
     benchmark(lambda: list(stream(items, PAPER, 224, workers=workers, batch=64)))
     benchmark.extra_info["pictures a second"] = round(len(items) / benchmark.stats.stats.min)
 
 
-def test_transform(course: Any, benchmark: Any) -> None:
-    images = [picture(Blob(str(path))).resize((400, 400)) for path in course.pictures[:32]]
+def test_transform(workload: Any, benchmark: Any) -> None:
+    images = [picture(Blob(str(path))).resize((400, 400)) for path in workload.pictures[:32]]
     benchmark(lambda: [prepare(image, PAPER, 224) for image in images])
 
 
-def test_tower(course: Any, tmp_path: Path, benchmark: Any) -> None:
+def test_tower(workload: Any, tmp_path: Path, benchmark: Any) -> None:
     import torch
 
     from bench.cards.variant import resolve
     from bench.models.network import respond
 
-    bench = course.workbench(tmp_path / "store")
-    network = bench.network(resolve(bench.catalog.method("clip"), {"backbone": "B32"}))
+    session = workload.session(tmp_path / "store")
+    network = session.network(resolve(session.catalog.method("clip"), {"backbone": "B32"}))
     model = network.load("cpu")
     pixels = torch.rand(16, 1, 3, 224, 224)
     benchmark.pedantic(lambda: respond(network, model, pixels, [""]), rounds=3, warmup_rounds=1)

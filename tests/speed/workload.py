@@ -15,18 +15,18 @@ NAMES = {"B32": "ViT-B-32", "B16": "ViT-B-16", "L14": "ViT-L-14"}
 
 
 @dataclass(frozen=True)
-class Course:
+class Workload:
     """Where the measured things lie."""
 
     root: Path
     pictures: list[Path]
 
-    def workbench(self, store: Path) -> Any:
-        """A workbench on this course with an empty store."""
+    def session(self, store: Path) -> Any:
+        """A session on this workload with an empty store."""
         from bench.cards.catalog import load
-        from bench.run.session import Workbench
+        from bench.run.session import Session
         from bench.settings import Settings
 
         catalog = load([self.root / "cards"])
         settings = Settings(store, (self.root / "weights",), {"speed": self.root / "data"})
-        return Workbench(catalog, settings, DTYPE)
+        return Session(catalog, settings, DTYPE)
