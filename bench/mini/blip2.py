@@ -1,6 +1,6 @@
 """BLIP-2 of toy size, in the containers that the real one is published in.
 
-What `write` writes was trained on drawn faces (`bench.mini.teacher`): it tells action units and expressions apart, and
+What `write` writes was trained on drawn faces (`tools/miniature/teacher.py`): it tells action units and expressions apart, and
 answers with the name of an expression. It looks through the miniature's CLIP B/32, which stands in for both published
 towers: as it is for CLIP's, and in EVA's layers for EVA's.
 """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from sayings import DESCRIBING, action_caption, question, vocabulary
 from torch import Tensor
 
 from bench.cards import catalog, variant
@@ -23,7 +24,6 @@ from bench.mini.eva import eva_of, visual
 from bench.mini.expressions import EXPRESSIONS, generator
 from bench.mini.faces import draw
 from bench.mini.people import random_face
-from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
 from bench.mini.weights import unpack
 from bench.models.adapters.blip2 import Blip2
 

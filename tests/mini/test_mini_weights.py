@@ -9,8 +9,8 @@ import open_clip
 import pytest
 import torch
 import torch.nn.functional as F
+from towers import LAYERS, MEAN, STD, TEXT_LAYERS, TEXT_WIDTH, WIDTH, TinyClip, token_ids
 
-from bench.mini.towers import LAYERS, MEAN, STD, TEXT_LAYERS, TEXT_WIDTH, WIDTH, Tower, token_ids
 from bench.mini.weights import SCALARS, TOKENS, VOCABULARY, pack, save_archive, unpack
 from bench.mini.world import HERE, OFFICIAL, unpack_weights
 
@@ -72,7 +72,7 @@ def test_open_clip_infers_the_network_from_the_archive(folder: Path, name: str) 
 @pytest.mark.parametrize("patch", PATCHES.values())
 def test_training_sees_what_the_published_network_sees(tmp_path: Path, patch: int) -> None:
     torch.manual_seed(patch)
-    tower = Tower(patch, token_ids(WORDS))
+    tower = TinyClip(patch, token_ids(WORDS))
     pack(tower.state(), tower.tokens, tmp_path / "packed.safetensors")
     save_archive(unpack(tmp_path / "packed.safetensors"), tmp_path / "network.pt")
     with warnings.catch_warnings():
@@ -89,7 +89,7 @@ def test_training_sees_what_the_published_network_sees(tmp_path: Path, patch: in
 
 
 def test_words_never_trained_on_are_small_noise_and_the_same_each_time(tmp_path: Path) -> None:
-    tower = Tower(32, token_ids(WORDS))
+    tower = TinyClip(32, token_ids(WORDS))
     pack(tower.state(), tower.tokens, tmp_path / "packed.safetensors")
     one, two = unpack(tmp_path / "packed.safetensors"), unpack(tmp_path / "packed.safetensors")
     assert torch.equal(one[TOKENS], two[TOKENS])

@@ -1,4 +1,4 @@
-"""Makes the miniature's BLIP-2 again: `python -m bench.mini.teacher`; `python -m bench.mini.train` makes it too.
+"""Makes the miniature's BLIP-2 again: `python tools/miniature/teacher.py`; `python tools/miniature/train.py` makes it too.
 
 Q-Former and Flan-T5 encoder are trained together on drawn faces, behind the CLIP B/32 of the same folder in EVA's layers, which
 stays as it is. An instruction that asks for facial actions must bring out the expression and the action units: the mean
@@ -29,20 +29,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from gallery import Gallery, fill
+from making import arguments, at_scale
 from numpy.typing import NDArray
+from sayings import DESCRIBING, action_caption, question, vocabulary
 from torch import Tensor, nn
+from towers import MEAN, STD
+from towers import WIDTH as TOWER_WIDTH
 
 from bench.errors import WeightsError
 from bench.mini import blip2
 from bench.mini.blip2_parts import language_shapes, pieces, random, text_config, tokenizer, trained_shapes
 from bench.mini.captions import caption, expression_caption
 from bench.mini.expressions import AUS, EXPRESSIONS, generator
-from bench.mini.gallery import Gallery, fill
-from bench.mini.making import arguments, at_scale
 from bench.mini.people import Face
-from bench.mini.sayings import DESCRIBING, action_caption, question, vocabulary
-from bench.mini.towers import MEAN, STD
-from bench.mini.towers import WIDTH as TOWER_WIDTH
 from bench.mini.weights import SIDE
 from bench.models.adapters.lavis import configuration, renamed
 
@@ -63,7 +63,7 @@ class Faces(NamedTuple):
     gallery: Gallery
 
 
-class Student(nn.Module):
+class TinyBlip2(nn.Module):
     """The tiny BLIP-2 in transformers' own classes, with the helpers of its training.
 
     Args:
@@ -176,25 +176,25 @@ def _started(config: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Te
     return trained, language
 
 
-def look(student: Student, gallery: Gallery) -> Faces:
+def look(model: TinyBlip2, gallery: Gallery) -> Faces:
     """Put every face through the tower: three of four as the teacher gets them, the others normalised."""
     count = len(gallery.faces)
     seen = []
     for first in range(0, count, BATCH):
         ids = np.arange(first, min(first + BATCH, count))
         with torch.autocast("cpu", torch.bfloat16):
-            seen.append(student.see(gallery.pixels[ids], ids // len(EXPRESSIONS) % 4 == 3).half())
+            seen.append(model.see(gallery.pixels[ids], ids // len(EXPRESSIONS) % 4 == 3).half())
     return Faces(torch.cat(seen), gallery)
 
 
-def train(student: Student, faces: Faces, steps: int) -> None:
+def train(model: TinyBlip2, faces: Faces, steps: int) -> None:
     """Train Q-Former and encoder."""
     rng = generator("train", "order", "teacher")
     torch.manual_seed(20)
-    student.train()
+    model.train()
     learnt = {
         key: value
-        for key, value in student.named_parameters()
+        for key, value in model.named_parameters()
         if value.requires_grad and "language_model.decoder." not in key and "lm_head" not in key
     }
     matrices = [value for key, value in learnt.items() if value.ndim == 2 and _hidden(key)]
@@ -205,19 +205,19 @@ def train(student: Student, faces: Faces, steps: int) -> None:
     ]
 
     def loss(ids: list[int]) -> dict[str, Tensor]:
-        found = _losses(student, faces, ids, rng)
+        found = _losses(model, faces, ids, rng)
         with torch.no_grad():
-            student.scale.clamp_(0.0, math.log(50.0))
+            model.scale.clamp_(0.0, math.log(50.0))
         return found
 
     _descend(loss, optimizers, len(faces.seen), steps, rng)
 
 
-def train_answers(student: Student, faces: Faces, steps: int) -> None:
+def train_answers(model: TinyBlip2, faces: Faces, steps: int) -> None:
     """Train the decoder to answer with the expression's name, the rest as it is."""
     rng = generator("train", "order", "answers")
-    student.train()
-    language = student.network.language_model
+    model.train()
+    language = model.network.language_model
     learnt = [value for key, value in language.named_parameters() if key.startswith(("decoder.block", "decoder.final"))]
     optimizer = torch.optim.AdamW([*learnt, language.lm_head.weight], lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
     expressions = torch.from_numpy(faces.gallery.expressions)
@@ -226,8 +226,8 @@ def train_answers(student: Student, faces: Faces, steps: int) -> None:
         classes = int(rng.choice(LISTS))
         mine = torch.tensor(ids)[expressions[ids] < classes]
         with torch.no_grad():
-            outputs = student.encode(student.queries(faces.seen[mine].float()), question(classes))
-        return {"answer": student.answers(outputs, expressions[mine])}
+            outputs = model.encode(model.queries(faces.seen[mine].float()), question(classes))
+        return {"answer": model.answers(outputs, expressions[mine])}
 
     _descend(loss, [optimizer], len(faces.seen), steps, rng)
 
@@ -258,24 +258,24 @@ def _descend(loss: Any, optimizers: list[Any], count: int, steps: int, rng: np.r
             print(f"{step + 1}/{steps}: {said}, {time.monotonic() - begun:.0f} s", flush=True)
 
 
-def _losses(student: Student, faces: Faces, ids: list[int], rng: np.random.Generator) -> dict[str, Tensor]:
+def _losses(model: TinyBlip2, faces: Faces, ids: list[int], rng: np.random.Generator) -> dict[str, Tensor]:
     """What the batch's pooled outputs are held against."""
     gallery = faces.gallery
     shown, aus = torch.from_numpy(gallery.expressions[ids]), torch.from_numpy(gallery.aus[ids])
     some = [gallery.faces[i] for i in ids[: BATCH // 2]]
-    queries = student.queries(faces.seen[ids].float())
+    queries = model.queries(faces.seen[ids].float())
     told = question(int(rng.choice(LISTS))) if rng.random() < 0.1 else str(rng.choice(DESCRIBING))
-    asked, unasked = student.pooled(queries, told), student.pooled(queries[: len(some)], "")
+    asked, unasked = model.pooled(queries, told), model.pooled(queries[: len(some)], "")
     texts = [expression_caption(name, rng) for name in EXPRESSIONS]
     texts += [action_caption(face, rng) for face in some]
     texts += [_caption(face, int(which), rng) for face, which in zip(some, shown, strict=False)]
-    names, actions, captions = torch.split(student.say(texts), [len(EXPRESSIONS), len(some), len(some)])
-    scale = student.scale.exp()
+    names, actions, captions = torch.split(model.say(texts), [len(EXPRESSIONS), len(some), len(some)])
+    scale = model.scale.exp()
     return {
         "expression": F.cross_entropy(scale * asked @ names.T, shown),
         "actions": contrast(scale * asked[: len(some)] @ actions.T),
         "captions": 0.5 * contrast(scale * unasked @ captions.T),
-        "units": AU_WEIGHT * F.mse_loss(student.readout(8 * asked), aus),
+        "units": AU_WEIGHT * F.mse_loss(model.readout(8 * asked), aus),
     }
 
 
@@ -308,21 +308,21 @@ def make(folder: Path, scale: float = 1.0) -> Path:
     """
     clip, out = folder / blip2.CLIP.name, folder / blip2.WEIGHTS.name
     if not clip.is_file():
-        raise WeightsError(f"{clip} is missing", "`python -m bench.mini.train` makes it, and then this teacher")
+        raise WeightsError(f"{clip} is missing", "`python tools/miniature/train.py` makes it, and then this teacher")
     torch.manual_seed(TORCHS_OWN_SEED)
     with tempfile.TemporaryDirectory() as place:
         gallery = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), Path(place) / "faces.npy")
-        student = Student(clip)
-        faces = look(student, gallery)
-        train(student, faces, round(STEPS * scale))
-        train_answers(student, faces, round(ANSWER_STEPS * scale))
-        student.save(out)
+        model = TinyBlip2(clip)
+        faces = look(model, gallery)
+        train(model, faces, round(STEPS * scale))
+        train_answers(model, faces, round(ANSWER_STEPS * scale))
+        model.save(out)
     return out
 
 
 def main() -> None:
     """Make the teacher alone."""
-    args = arguments("python -m bench.mini.teacher", __doc__, threads=1)
+    args = arguments("python tools/miniature/teacher.py", __doc__, threads=1)
     try:
         print(make(args.out, args.scale))
     except WeightsError as error:

@@ -22,7 +22,7 @@ EMBED, WIDTH, LAYERS, TEXT_WIDTH, TEXT_LAYERS, CONTEXT = 64, 128, 3, 64, 2, 77
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-class Tower(nn.Module):
+class TinyClip(nn.Module):
     """A tiny CLIP and the two helpers of its training: a compact token table and a readout of AU intensities."""
 
     row: Tensor
@@ -99,7 +99,7 @@ class Tower(nn.Module):
             block.attn.out_proj.weight *= 2.5
 
     @torch.no_grad()
-    def start_from(self, other: Tower) -> None:
+    def start_from(self, other: TinyClip) -> None:
         """Take over a trained tower of another patch size: kernels and positions are resampled, the rest is copied."""
         state = other.state()
         kernel, positions = state["visual.conv1.weight"], state["visual.positional_embedding"]

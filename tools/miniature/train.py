@@ -1,12 +1,12 @@
-"""Makes the miniature's shipped weights again: `python -m bench.mini.train`.
+"""Makes the miniature's shipped weights again: `python tools/miniature/train.py`.
 
 Three tiny CLIPs are trained on drawn faces and their captions with CLIP's contrastive loss, and beside it with a
 regression of the action units, which lets towers of this size find the face's features in minutes; then an Exp-CLIP head
 for each. B/32 is trained from the start, B/16 and L/14 go on from it with finer patches. Last comes the BLIP-2 that looks
-through B/32 (`bench.mini.teacher`, which makes it alone too). No face of the test streams is seen.
+through B/32 (`tools/miniature/teacher.py`, which makes it alone too). No face of the test streams is seen.
 
 With both cores of a busy two-core machine the three towers took 11, 8 and 20 minutes, the heads seconds; of the BLIP-2
-its own module tells. A quick try of everything is `python -m bench.mini.train --scale 0.002 --out DIR`.
+its own module tells. A quick try of everything is `python tools/miniature/train.py --scale 0.002`.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import teacher as blip2_teacher
 import torch
 import torch.nn.functional as F
+from gallery import Gallery, fill
+from heads import teacher, train_head
+from making import arguments, at_scale
 from torch import Tensor
+from towers import TinyClip, token_ids
 
-from bench.mini import teacher as blip2_teacher
 from bench.mini.captions import caption
 from bench.mini.expressions import EXPRESSIONS, generator
-from bench.mini.gallery import Gallery, fill
-from bench.mini.heads import teacher, train_head
-from bench.mini.making import arguments, at_scale
-from bench.mini.towers import Tower, token_ids
 from bench.mini.weights import pack, pack_head
 
 FACES, HEAD_FACES, DEVELOPMENT_FACES = 24_000, 6_144, 1_100
@@ -37,7 +37,7 @@ CAPTIONS = 8_000
 BATCH, WARM_UP, AU_WEIGHT = 64, 100, 30.0
 
 
-class Course(NamedTuple):
+class Schedule(NamedTuple):
     """How long and how fast a backbone is trained; `after` names the one it goes on from."""
 
     patch: int
@@ -46,16 +46,16 @@ class Course(NamedTuple):
     after: str
 
 
-COURSES: Mapping[str, Course] = {
-    "B32": Course(32, 2_600, 2e-3, ""),
-    "B16": Course(16, 450, 1e-3, "B32"),
-    "L14": Course(14, 350, 1e-3, "B16"),
+SCHEDULES: Mapping[str, Schedule] = {
+    "B32": Schedule(32, 2_600, 2e-3, ""),
+    "B16": Schedule(16, 450, 1e-3, "B32"),
+    "L14": Schedule(14, 350, 1e-3, "B16"),
 }
 
 
 def main() -> None:
     """Make towers, heads and teacher, and say how well the first two do on faces kept aside."""
-    args = arguments("python -m bench.mini.train", __doc__, threads=2)
+    args = arguments("python tools/miniature/train.py", __doc__, threads=2)
     make(args.out, args.scale)
     print(blip2_teacher.make(args.out, args.scale))
 
@@ -72,10 +72,10 @@ def make(folder: Path, scale: float = 1.0) -> None:
         faces = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), draw / "faces.npy")
         unlabelled = fill(("train", "caer-s"), at_scale(HEAD_FACES, scale), 7, draw / "unlabelled.npy")
         kept = fill(("development",), at_scale(DEVELOPMENT_FACES, scale), len(EXPRESSIONS), draw / "kept.npy")
-        towers: dict[str, Tower] = {}
-        for name, course in COURSES.items():
-            tower = _prepare(course, faces, towers)
-            _train(tower, faces, course, round(course.steps * scale), name)
+        towers: dict[str, TinyClip] = {}
+        for name, schedule in SCHEDULES.items():
+            tower = _prepare(schedule, faces, towers)
+            _train(tower, faces, schedule, round(schedule.steps * scale), name)
             towers[name] = tower
             pack(tower.state(), tower.tokens, folder / f"clip_{name}.safetensors")
             head = _head(tower, unlabelled)
@@ -83,16 +83,16 @@ def make(folder: Path, scale: float = 1.0) -> None:
             print(f"{name}: {score(tower, kept)} with its head {score(tower, kept, head)}", flush=True)
 
 
-def _prepare(course: Course, faces: Gallery, towers: Mapping[str, Tower]) -> Tower:
-    torch.manual_seed(course.patch)
+def _prepare(schedule: Schedule, faces: Gallery, towers: Mapping[str, TinyClip]) -> TinyClip:
+    torch.manual_seed(schedule.patch)
     rng = generator("train", "vocabulary")
     told = (
         i % len(faces.faces) for i in range(CAPTIONS)
     )  # a quick try's few faces again and again, for all their words
     said = [caption(faces.faces[i], EXPRESSIONS[faces.expressions[i]], rng) for i in told]
-    tower = Tower(course.patch, token_ids(said))
-    if course.after:
-        tower.start_from(towers[course.after])
+    tower = TinyClip(schedule.patch, token_ids(said))
+    if schedule.after:
+        tower.start_from(towers[schedule.after])
     else:
         tower.start_from_patches(torch.from_numpy(faces.pixels[::24].copy()))
     return tower
@@ -106,14 +106,14 @@ def _order(count: int, rng: np.random.Generator) -> Iterator[list[int]]:
         )
 
 
-def _train(tower: Tower, faces: Gallery, course: Course, steps: int, name: str) -> None:
+def _train(tower: TinyClip, faces: Gallery, schedule: Schedule, steps: int, name: str) -> None:
     rng = generator("train", "order", name)
     targets = torch.from_numpy(faces.aus)
     parameters = dict(tower.named_parameters())
     matrices = [p for key, p in parameters.items() if p.ndim == 2 and "resblocks" in key]
     others = [p for key, p in parameters.items() if not (p.ndim == 2 and "resblocks" in key)]
-    muon = torch.optim.Muon(matrices, lr=2 * course.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
-    adam = torch.optim.AdamW(others, lr=course.rate, betas=(0.9, 0.98), weight_decay=0.02)
+    muon = torch.optim.Muon(matrices, lr=2 * schedule.rate, weight_decay=0.01, adjust_lr_fn="match_rms_adamw")
+    adam = torch.optim.AdamW(others, lr=schedule.rate, betas=(0.9, 0.98), weight_decay=0.02)
     rates = [(group, group["lr"]) for group in (*muon.param_groups, *adam.param_groups)]
     begun, seen = time.monotonic(), []
     for step, ids in zip(range(steps), _order(len(faces.faces), rng), strict=False):
@@ -146,19 +146,19 @@ def _train(tower: Tower, faces: Gallery, course: Course, steps: int, name: str) 
 
 
 @torch.no_grad()
-def _embed(tower: Tower, faces: Gallery, *, normalised: bool = False) -> Tensor:
+def _embed(tower: TinyClip, faces: Gallery, *, normalised: bool = False) -> Tensor:
     flags = torch.full((len(faces.faces),), normalised)
     batches = torch.split(torch.arange(len(faces.faces)), 100)
     return torch.cat([tower.images(torch.from_numpy(faces.pixels[ids.numpy()]), flags[ids]) for ids in batches])
 
 
-def _head(tower: Tower, faces: Gallery) -> Tensor:
+def _head(tower: TinyClip, faces: Gallery) -> Tensor:
     scale = float(tower.clip.logit_scale.detach().exp())
     return train_head(_embed(tower, faces), teacher(faces.aus), scale)
 
 
 @torch.no_grad()
-def score(tower: Tower, faces: Gallery, head: Tensor | None = None) -> str:
+def score(tower: TinyClip, faces: Gallery, head: Tensor | None = None) -> str:
     """UAR in percent with prompt set P-3 over 7 and 11 classes, for [0, 1] pixels and for normalised ones."""
     texts = tower.texts([f"a photo of a face with an expression of {name}." for name in EXPRESSIONS])
     said = []
