@@ -36,7 +36,7 @@ class Settings:
         data: dataset -> its root, where one is stated.
         data_roots: folders searched for a folder with the dataset's name.
         counts: dataset -> fold -> samples per class, where the world has other counts than the card (the miniature).
-        recipe: facts that rule over those of every head's recipe (the miniature has few pictures).
+        training: facts that rule over those of every head's training (the miniature has few pictures).
         miniature: whether this is the miniature's world; every table says so.
     """
 
@@ -45,7 +45,7 @@ class Settings:
     data: Mapping[str, Path] = field(default_factory=dict)
     data_roots: tuple[Path, ...] = ()
     counts: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     miniature: bool = False
 
     def find_data(self, card: DatasetCard) -> Path | None:

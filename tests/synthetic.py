@@ -126,7 +126,7 @@ def _networks(cells: Sequence[Cell]) -> list[dict[str, Any]]:
                 "protocol": protocol.model_dump(mode="json"),
                 "size": encoder.size,
                 "files": encoder.weights,
-                "shelf": "frames/0",
+                "artifact": "frames/0",
             },
         )
         served = {"variant": str(cell.source.variant), "protocol": protocol.name}

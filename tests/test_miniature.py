@@ -102,12 +102,12 @@ def test_every_distinct_picture_went_through_each_tower_once(cold: Path) -> None
     import numpy as np
 
     record = open_record(next((cold / "runs").iterdir()))
-    pictures = {network["shelf"]: network["method"] for network in record.manifest["networks"]}
+    pictures = {network["artifact"]: network["method"] for network in record.manifest["networks"]}
     rows: dict[str, dict[str, int]] = {}
-    for shelf, method in pictures.items():
-        if shelf.startswith("frames/"):
-            shards = (cold / "store" / shelf).glob("*.npy")
-            rows.setdefault(method, {})[shelf] = sum(len(np.load(path, mmap_mode="r")) for path in shards)
+    for artifact, method in pictures.items():
+        if artifact.startswith("frames/"):
+            shards = (cold / "store" / artifact).glob("*.npy")
+            rows.setdefault(method, {})[artifact] = sum(len(np.load(path, mmap_mode="r")) for path in shards)
     towers = rows.pop("exp-clip")
     assert len(towers) == 3 and len(set(towers.values())) == 1
     (tested,) = {count for own in rows.values() for count in own.values()}

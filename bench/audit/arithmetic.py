@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.audit.exhibit import CellId, Exhibit, Identity, Value, tables_named
+from bench.audit.audited_tables import AuditedTables, CellId, Identity, Value, tables_named
 from bench.audit.findings import Check, Finding, Outcome
 from bench.cards.table_schema import Row
 
@@ -40,15 +40,15 @@ class _Case:
     other: str = ""
 
 
-def computed(exhibit: Exhibit) -> Outcome:
+def computed(audited: AuditedTables) -> Outcome:
     """Differences, means and variances against the rows that they are made of."""
     findings: list[Finding] = []
     checks: list[Check] = []
-    for kind, cases in _by_kind(exhibit).items():
+    for kind, cases in _by_kind(audited).items():
         wrong = [case for case in cases if not case.holds]
-        findings += _wrong(exhibit, kind, wrong)
-        findings += _sample(exhibit, kind, wrong)
-        for tables, some in _by_tables(exhibit, cases).items():
+        findings += _wrong(audited, kind, wrong)
+        findings += _sample(audited, kind, wrong)
+        for tables, some in _by_tables(audited, cases).items():
             shifted = [case for case in some if case.holds and kind != "variance" and abs(case.off) > 0.5 + SLACK]
             numbers = {
                 "kind": kind,
@@ -66,20 +66,20 @@ def computed(exhibit: Exhibit) -> Outcome:
                 said += f", as variances of a population (as those of a sample {sample} would)"
             checks.append(Check("arithmetic", said, numbers))
             if shifted:
-                findings.append(_shifted(exhibit, kind, tables, shifted, len(some), numbers))
+                findings.append(_shifted(audited, kind, tables, shifted, len(some), numbers))
     return Outcome(findings, checks)
 
 
-def contradictions(exhibit: Exhibit) -> Outcome:
+def contradictions(audited: AuditedTables) -> Outcome:
     """Numbers that two places print differently for the same method, variant, prompt set and dataset."""
-    again = {key: values for key, values in exhibit.prints().items() if len(values) > 1}
+    again = {key: values for key, values in audited.prints().items() if len(values) > 1}
     by_cell: dict[tuple[Identity, str], list[CellId]] = {}
     for key, values in again.items():
         if any(not _agree(values[0], other) for other in values[1:]):
             by_cell.setdefault((key.identity, key.dataset), []).append(key)
     findings = []
     for (identity, dataset), keys in by_cell.items():
-        prints = [exhibit.prints()[key] for key in keys]
+        prints = [audited.prints()[key] for key in keys]
         spots = {(value.table, value.row): None for values in prints for value in values}
         said = []
         for table, row in spots:
@@ -89,7 +89,7 @@ def contradictions(exhibit: Exhibit) -> Outcome:
             Finding(
                 "error",
                 "contradiction",
-                f"{exhibit.title(dataset)} {'/'.join(key.metric.upper() for key in keys)} of {identity.label}: {', '.join(said)}",
+                f"{audited.title(dataset)} {'/'.join(key.metric.upper() for key in keys)} of {identity.label}: {', '.join(said)}",
                 "At most one of them can be right, and whatever is computed from the other is wrong too.",
                 tuple(value.place for values in prints for value in values),
                 numbers={
@@ -111,34 +111,36 @@ def _agree(one: Value, two: Value) -> bool:
     return abs(one.value - two.value) <= (abs(one.unit - two.unit) / 2) + SLACK
 
 
-def _by_kind(exhibit: Exhibit) -> dict[str, list[_Case]]:
-    prints = exhibit.prints()
+def _by_kind(audited: AuditedTables) -> dict[str, list[_Case]]:
+    prints = audited.prints()
     cases: dict[str, list[_Case]] = {}
-    for table in exhibit.tables:
-        for row in exhibit.rows(table):
-            kind = exhibit.identities[table, row.id].kind
-            for dataset in exhibit.tables[table].datasets:
-                for metric in exhibit.tables[table].metrics:
-                    value = exhibit.get(table, row.id, dataset, metric)
-                    parts = [_printed(exhibit, table, source, dataset, metric, prints) for source in row.sources]
+    for table in audited.tables:
+        for row in audited.rows(table):
+            kind = audited.identities[table, row.id].kind
+            for dataset in audited.tables[table].datasets:
+                for metric in audited.tables[table].metrics:
+                    value = audited.get(table, row.id, dataset, metric)
+                    parts = [_printed(audited, table, source, dataset, metric, prints) for source in row.sources]
                     if kind in KINDS and value is not None and all(parts):
                         cases.setdefault(kind, []).append(
-                            _case(exhibit, row, value, [part[0] for part in parts], prints)
+                            _case(audited, row, value, [part[0] for part in parts], prints)
                         )
     return cases
 
 
 def _printed(
-    exhibit: Exhibit, table: str, row: str, dataset: str, metric: str, prints: dict[CellId, list[Value]]
+    audited: AuditedTables, table: str, row: str, dataset: str, metric: str, prints: dict[CellId, list[Value]]
 ) -> list[Value]:
     """A source's number: as its own table prints it, else as another does."""
-    here = exhibit.get(table, row, dataset, metric)
+    here = audited.get(table, row, dataset, metric)
     if here is not None:
         return [here]
-    return prints.get(CellId(exhibit.identities[table, row], dataset, metric), [])
+    return prints.get(CellId(audited.identities[table, row], dataset, metric), [])
 
 
-def _case(exhibit: Exhibit, row: Row, value: Value, parts: Sequence[Value], prints: dict[CellId, list[Value]]) -> _Case:
+def _case(
+    audited: AuditedTables, row: Row, value: Value, parts: Sequence[Value], prints: dict[CellId, list[Value]]
+) -> _Case:
     numbers = np.array([part.value for part in parts])
     half = max(part.unit for part in parts) / 2
     if row.of and row.statistic == "variance":
@@ -151,17 +153,17 @@ def _case(exhibit: Exhibit, row: Row, value: Value, parts: Sequence[Value], prin
     holds = abs(value.value - due) < margin - SLACK * value.unit
     if not row.minus:
         holds = abs(value.value - due) <= margin + SLACK * value.unit
-    return _Case(value, tuple(parts), off, holds, other="" if holds else _elsewhere(exhibit, row, value, parts, prints))
+    return _Case(value, tuple(parts), off, holds, other="" if holds else _elsewhere(audited, row, value, parts, prints))
 
 
 def _elsewhere(
-    exhibit: Exhibit, row: Row, value: Value, parts: Sequence[Value], prints: dict[CellId, list[Value]]
+    audited: AuditedTables, row: Row, value: Value, parts: Sequence[Value], prints: dict[CellId, list[Value]]
 ) -> str:
     """A table that prints one of the sources differently, so that the number follows."""
     if not row.minus:
         return ""
     for position, part in enumerate(parts):
-        identity = exhibit.identities[part.table, part.row]
+        identity = audited.identities[part.table, part.row]
         for other in prints[CellId(identity, part.dataset, part.metric)]:
             swapped = [part.value for part in parts]
             swapped[position] = other.value
@@ -180,20 +182,20 @@ def _variance_holds(
     return bool(low - margin <= value.value <= high + margin)
 
 
-def _by_tables(exhibit: Exhibit, cases: Sequence[_Case]) -> dict[tuple[str, ...], list[_Case]]:
+def _by_tables(audited: AuditedTables, cases: Sequence[_Case]) -> dict[tuple[str, ...], list[_Case]]:
     """Cases by the tables that print them, each number once."""
     groups: dict[tuple[str, ...], list[_Case]] = {}
     seen: set[tuple[Identity, str, str, str]] = set()
     for case in cases:
-        identity = exhibit.identities[case.value.table, case.value.row]
+        identity = audited.identities[case.value.table, case.value.row]
         key = (identity, case.value.dataset, case.value.metric, case.value.text)
         if key not in seen:
             seen.add(key)
-            groups.setdefault(exhibit.where(identity), []).append(case)
+            groups.setdefault(audited.where(identity), []).append(case)
     return groups
 
 
-def _wrong(exhibit: Exhibit, kind: str, cases: Sequence[_Case]) -> list[Finding]:
+def _wrong(audited: AuditedTables, kind: str, cases: Sequence[_Case]) -> list[Finding]:
     rows: dict[tuple[str, str], list[_Case]] = {}
     for case in cases:
         if not case.sample:
@@ -207,14 +209,14 @@ def _wrong(exhibit: Exhibit, kind: str, cases: Sequence[_Case]) -> list[Finding]
                 f"Table {table}, row {row!r}: {len(some)} of its {KINDS[kind]} do not follow from the printed rows",
                 "The row or one of its sources was changed without the other, or computed from something else.",
                 tuple(place for case in some for place in (case.value.place, *(part.place for part in case.parts))),
-                tuple(_line(exhibit, kind, case) for case in some),
-                {"kind": kind, "table": table, "row": row, "wrong": [_line(exhibit, kind, case) for case in some]},
+                tuple(_line(audited, kind, case) for case in some),
+                {"kind": kind, "table": table, "row": row, "wrong": [_line(audited, kind, case) for case in some]},
             )
         )
     return findings
 
 
-def _sample(exhibit: Exhibit, kind: str, wrong: Sequence[_Case]) -> list[Finding]:
+def _sample(audited: AuditedTables, kind: str, wrong: Sequence[_Case]) -> list[Finding]:
     cases = [case for case in wrong if case.sample]
     if not cases:
         return []
@@ -225,14 +227,14 @@ def _sample(exhibit: Exhibit, kind: str, wrong: Sequence[_Case]) -> list[Finding
             f"{len(cases)} variances are those of a sample (n - 1), where the card says those of a population",
             "With three runs the two differ by half.",
             tuple(case.value.place for case in cases),
-            tuple(_line(exhibit, kind, case) for case in cases),
+            tuple(_line(audited, kind, case) for case in cases),
             {"sample_variances": len(cases)},
         )
     ]
 
 
 def _shifted(
-    exhibit: Exhibit,
+    audited: AuditedTables,
     kind: str,
     tables: tuple[str, ...],
     shifted: Sequence[_Case],
@@ -246,17 +248,17 @@ def _shifted(
         f"{len(shifted)} of {total} {KINDS[kind]} in {tables_named(tables)} differ by {unit:g} from what the printed rows give",
         "Rounding explains it: they were computed from numbers with more digits, so a reader cannot reproduce them exactly.",
         tuple(case.value.place._replace(table=table) for case in shifted for table in tables),
-        tuple(_line(exhibit, kind, case) for case in shifted),
+        tuple(_line(audited, kind, case) for case in shifted),
         numbers,
     )
 
 
-def _line(exhibit: Exhibit, kind: str, case: _Case) -> str:
+def _line(audited: AuditedTables, kind: str, case: _Case) -> str:
     value = case.value
     texts = [part.text for part in case.parts]
     due = value.value - case.off * value.unit
     how = " - ".join(texts) if kind == "minus" else f"{kind} of {', '.join(texts)}"
     more = f"; {case.other}" if case.other else ""
     digits = max(value.decimals, math.ceil(-math.log10(value.unit)) + (kind != "minus"))
-    where = f"Table {value.table}, {value.row}, {exhibit.title(value.dataset)} {value.metric.upper()}"
+    where = f"Table {value.table}, {value.row}, {audited.title(value.dataset)} {value.metric.upper()}"
     return f"{where}: printed {value.text}, {how} = {due:.{digits}f}{more}"

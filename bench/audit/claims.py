@@ -5,45 +5,45 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from bench.audit.exhibit import Exhibit, Value
+from bench.audit.audited_tables import AuditedTables, Value
 from bench.audit.findings import Check, Finding, Outcome
 from bench.cards.claims_schema import AboveClaim, AverageClaim, CellsClaim, ExtremeClaim
 
 SLACK = 1e-9
 
 
-def claims(exhibit: Exhibit) -> Outcome:
-    """Averages, orders and extremes. Claims of runs and sizes belong to `bench.audit.integrality`."""
+def claims(audited: AuditedTables) -> Outcome:
+    """Averages, orders and extremes. Claims of runs and sizes belong to `bench.audit.grim`."""
     outcomes = []
-    for claim in exhibit.claims:
+    for claim in audited.claims:
         if isinstance(claim, AverageClaim | AboveClaim | ExtremeClaim):
-            if claim.table not in exhibit.tables:
+            if claim.table not in audited.tables:
                 outcomes.append(
                     Outcome((), [Check("claims", f"{claim.id}: Table {claim.table} has no printed numbers")])
                 )
             elif isinstance(claim, AverageClaim):
-                outcomes.append(_average(exhibit, claim))
+                outcomes.append(_average(audited, claim))
             elif isinstance(claim, AboveClaim):
-                outcomes.append(_above(exhibit, claim))
+                outcomes.append(_above(audited, claim))
             else:
-                outcomes.append(_extreme(exhibit, claim))
+                outcomes.append(_extreme(audited, claim))
     return Outcome(
         [finding for outcome in outcomes for finding in outcome.findings],
         [check for outcome in outcomes for check in outcome.checks],
     )
 
 
-def _cells(exhibit: Exhibit, claim: CellsClaim, row: str) -> Iterator[Value]:
-    table = exhibit.tables[claim.table]
+def _cells(audited: AuditedTables, claim: CellsClaim, row: str) -> Iterator[Value]:
+    table = audited.tables[claim.table]
     for dataset in claim.datasets or table.datasets:
         for metric in claim.metrics:
-            value = exhibit.get(claim.table, row, dataset, metric)
+            value = audited.get(claim.table, row, dataset, metric)
             if value is not None:
                 yield value
 
 
-def _average(exhibit: Exhibit, claim: AverageClaim) -> Outcome:
-    cells = [value for row in claim.rows for value in _cells(exhibit, claim, row)]
+def _average(audited: AuditedTables, claim: AverageClaim) -> Outcome:
+    cells = [value for row in claim.rows for value in _cells(audited, claim, row)]
     if not cells:
         return _nothing(claim)
     mean = sum(value.value for value in cells) / len(cells)
@@ -56,7 +56,7 @@ def _average(exhibit: Exhibit, claim: AverageClaim) -> Outcome:
     margin = unit / 2 + max(value.unit for value in cells) / 2 + SLACK
     if abs(mean - stated) <= margin:
         check = Check("claims", f"{claim.id} holds: {said}", numbers)
-        due = _from_sources(exhibit, cells)
+        due = _from_sources(audited, cells)
         if due is None or abs(due - stated) <= 2 * margin:
             return Outcome((), [check])
         numbers["from_sources"] = due
@@ -65,13 +65,13 @@ def _average(exhibit: Exhibit, claim: AverageClaim) -> Outcome:
     return _broken(claim, said, why, cells, (), numbers)
 
 
-def _from_sources(exhibit: Exhibit, cells: list[Value]) -> float | None:
+def _from_sources(audited: AuditedTables, cells: list[Value]) -> float | None:
     """The mean of the differences that the printed rows give, where all cells are arrows; None elsewhere."""
-    rows = {row.id: row.minus for row in exhibit.tables[cells[0].table].rows}
+    rows = {row.id: row.minus for row in audited.tables[cells[0].table].rows}
     found = []
     for cell in cells:
         sources = rows[cell.row]
-        parts = [exhibit.get(cell.table, row, cell.dataset, cell.metric) for row in sources or ()]
+        parts = [audited.get(cell.table, row, cell.dataset, cell.metric) for row in sources or ()]
         if len(parts) != 2 or parts[0] is None or parts[1] is None:
             return None
         found.append(parts[0].value - parts[1].value)
@@ -94,12 +94,12 @@ class _Pair(NamedTuple):
     lower: Value
 
 
-def _above(exhibit: Exhibit, claim: AboveClaim) -> Outcome:
+def _above(audited: AuditedTables, claim: AboveClaim) -> Outcome:
     rows = zip(claim.rows, claim.than, strict=True) if claim.pairs == "each" else _every(claim)
     compared: dict[str, list[_Pair]] = {}
     for upper, lower in rows:
-        below = {(value.dataset, value.metric): value for value in _cells(exhibit, claim, lower)}
-        for value in _cells(exhibit, claim, upper):
+        below = {(value.dataset, value.metric): value for value in _cells(audited, claim, lower)}
+        for value in _cells(audited, claim, upper):
             if (value.dataset, value.metric) in below:
                 compared.setdefault(upper, []).append(_Pair(value, below[value.dataset, value.metric]))
     pairs = [pair for some in compared.values() for pair in some]
@@ -123,7 +123,7 @@ def _above(exhibit: Exhibit, claim: AboveClaim) -> Outcome:
         return Outcome((), [Check("claims", f"{claim.id} holds: {said}", numbers)])
     lines = [f"{row}: holds in {count} of {len(compared[row])} cells" for row, count in held.items()]
     lines = lines if claim.pairs == "all" and len(lines) > 1 else []
-    lines += [_line(exhibit, pair) for pair in against]
+    lines += [_line(audited, pair) for pair in against]
     why = "A sentence that says 'all' is read as all; the exceptions belong into it."
     cells = [value for pair in against for value in pair] or [value for pair in pairs for value in pair]
     return _broken(claim, said, why, cells, tuple(lines), numbers)
@@ -133,13 +133,13 @@ def _every(claim: AboveClaim) -> Iterator[tuple[str, str]]:
     yield from ((upper, lower) for upper in claim.rows for lower in claim.than)
 
 
-def _extreme(exhibit: Exhibit, claim: ExtremeClaim) -> Outcome:
-    cells = [value for row in claim.rows for value in _cells(exhibit, claim, row)]
+def _extreme(audited: AuditedTables, claim: ExtremeClaim) -> Outcome:
+    cells = [value for row in claim.rows for value in _cells(audited, claim, row)]
     if not cells:
         return _nothing(claim)
     pick = max if claim.statistic == "largest" else min
     found = pick(cells, key=lambda value: value.value)
-    where = f"{found.row}, {exhibit.title(found.dataset)} {found.metric.upper()}"
+    where = f"{found.row}, {audited.title(found.dataset)} {found.metric.upper()}"
     numbers: dict[str, Any] = {"claim": claim.id, "found": found.value, "where": where, "cells": len(cells)}
     said = f"the {claim.statistic} of {len(cells)} cells is {found.text} ({where})"
     if not claim.equals:
@@ -171,7 +171,7 @@ def _nothing(claim: CellsClaim) -> Outcome:
     return Outcome((), [Check("claims", f"{claim.id}: Table {claim.table} prints none of its cells")])
 
 
-def _line(exhibit: Exhibit, pair: _Pair) -> str:
+def _line(audited: AuditedTables, pair: _Pair) -> str:
     upper, lower = pair
-    where = f"Table {upper.table}, {exhibit.title(upper.dataset)} {upper.metric.upper()}"
+    where = f"Table {upper.table}, {audited.title(upper.dataset)} {upper.metric.upper()}"
     return f"{where}: {upper.row} {upper.text}, {lower.row} {lower.text} ({upper.value - lower.value:+.2f})"

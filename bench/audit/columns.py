@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.audit.exhibit import CellId, Exhibit, TestSet, Value
-from bench.audit.reach import Floats, reachable, share, single_sizes
-from bench.audit.reach import fits as fit
+from bench.audit.attainable import Floats, reachable, share, single_sizes
+from bench.audit.attainable import fits as fit
+from bench.audit.audited_tables import AuditedTables, CellId, TestSet, Value
 
 CERTAIN = 1e-4  # chance below which a size is taken as proved
 SMALLEST = 20
@@ -64,9 +64,9 @@ class Column:
     found: Fit | None = None
 
 
-def columns(exhibit: Exhibit) -> dict[str, Column]:
+def columns(audited: AuditedTables) -> dict[str, Column]:
     """Dataset -> its column, over all tables."""
-    measured = exhibit.measured()
+    measured = audited.measured()
     numbers: dict[str, list[Value]] = {}
     seen: set[tuple[str, str, str]] = set()
     for key, value in measured.items():
@@ -78,7 +78,7 @@ def columns(exhibit: Exhibit) -> dict[str, Column]:
             numbers.setdefault(key.dataset, []).append(value)
     # A set that no card knows has one fold as far as anybody can tell.
     return {
-        name: _column(exhibit.sets.get(name, TestSet(name, name, (), 1, {})), values)
+        name: _column(audited.sets.get(name, TestSet(name, name, (), 1, {})), values)
         for name, values in numbers.items()
     }
 
@@ -144,10 +144,10 @@ def _searched(values: Sequence[float], unit: float) -> Fit | None:
     )
 
 
-def cells_of(exhibit: Exhibit, columns: dict[str, Column]) -> dict[CellId, Value]:
+def cells_of(audited: AuditedTables, columns: dict[str, Column]) -> dict[CellId, Value]:
     """WAR numbers that can be tested: those in columns whose reach has gaps."""
     return {
         key: value
-        for key, value in exhibit.measured().items()
+        for key, value in audited.measured().items()
         if key.metric == "war" and columns[key.dataset].reach is not None and value.unit == columns[key.dataset].unit
     }

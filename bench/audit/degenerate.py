@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.audit.exhibit import Exhibit, Identity, TestSet, Value, tables_named
+from bench.audit.audited_tables import AuditedTables, Identity, TestSet, Value, tables_named
 from bench.audit.findings import Finding, Outcome
 
 FEW = 3  # samples; of a small set, one percent of a fold
@@ -30,18 +30,18 @@ class _Constant(NamedTuple):
     apart: int
 
 
-def degenerate(exhibit: Exhibit) -> Outcome:
+def degenerate(audited: AuditedTables) -> Outcome:
     """Constant predictions, UAR below chance, WAR below the majority class."""
-    cells = list(_cells(exhibit))
-    findings = [_constants(exhibit, cells), _below_chance(exhibit, cells), _below_majority(exhibit, cells)]
+    cells = list(_cells(audited))
+    findings = [_constants(audited, cells), _below_chance(audited, cells), _below_majority(audited, cells)]
     return Outcome([finding for finding in findings if finding is not None])
 
 
-def _cells(exhibit: Exhibit) -> Iterator[_Cell]:
-    measured = exhibit.measured()
+def _cells(audited: AuditedTables) -> Iterator[_Cell]:
+    measured = audited.measured()
     for key, war in measured.items():
         uar = measured.get(key._replace(metric="uar"))
-        dataset = exhibit.sets.get(key.dataset)
+        dataset = audited.sets.get(key.dataset)
         believed = dataset.believed if dataset else None
         if key.metric == "war" and uar is not None and dataset is not None and believed is not None:
             yield _Cell(key.identity, dataset, believed.folds, uar, war)
@@ -81,14 +81,14 @@ def _apart(value: Value, due: float, samples: int) -> int:
     return max(0, math.ceil(beyond * samples / 100.0 - 1e-9))
 
 
-def _constants(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
+def _constants(audited: AuditedTables, cells: Sequence[_Cell]) -> Finding | None:
     found = [(cell, constant) for cell in cells if (constant := _constant(cell)) is not None]
     if not found:
         return None
     equal = sum(constant.apart == 0 for _, constant in found)
     near = f", and {len(found) - equal} may be within {FEW} samples of it" if equal < len(found) else ""
     details = tuple(
-        f"{_where(exhibit, cell)}: {cell.uar.text}/{cell.war.text}; always {constant.label!r} gives "
+        f"{_where(audited, cell)}: {cell.uar.text}/{cell.war.text}; always {constant.label!r} gives "
         f"{constant.uar:.2f}/{constant.war:.2f}"
         + (f", apart by {constant.apart} or more samples" if constant.apart else "")
         for cell, constant in found
@@ -114,7 +114,7 @@ def _constants(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
     )
 
 
-def _below_chance(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
+def _below_chance(audited: AuditedTables, cells: Sequence[_Cell]) -> Finding | None:
     below = [cell for cell in cells if cell.uar.value + cell.uar.unit / 2 < _chance(cell)]
     if not below:
         return None
@@ -124,12 +124,12 @@ def _below_chance(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
         f"{len(below)} UARs are below chance",
         "A system that knows nothing reaches 1/K on K classes; less means labels, prompts or input are mixed up, or a constant answer.",
         tuple(cell.uar.place for cell in below),
-        tuple(f"{_where(exhibit, cell)}: {cell.uar.text}, chance is {_chance(cell):.2f}" for cell in below),
+        tuple(f"{_where(audited, cell)}: {cell.uar.text}, chance is {_chance(cell):.2f}" for cell in below),
         {"cells": [[cell.identity.label, cell.dataset.name] for cell in below]},
     )
 
 
-def _below_majority(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
+def _below_majority(audited: AuditedTables, cells: Sequence[_Cell]) -> Finding | None:
     below = [cell for cell in cells if cell.war.value + cell.war.unit / 2 < max(_shares(cell))]
     if not below:
         return None
@@ -138,7 +138,7 @@ def _below_majority(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
         rows.setdefault(cell.identity, []).append(cell)
     of = {identity: sum(cell.identity == identity for cell in cells) for identity in rows}
     details = [
-        f"{identity.label} ({tables_named(exhibit.where(identity))}), {len(some)} of {of[identity]} sets: "
+        f"{identity.label} ({tables_named(audited.where(identity))}), {len(some)} of {of[identity]} sets: "
         + ", ".join(f"{cell.dataset.title} {cell.war.text} < {max(_shares(cell)):.2f}" for cell in some)
         for identity, some in rows.items()
     ]
@@ -153,6 +153,6 @@ def _below_majority(exhibit: Exhibit, cells: Sequence[_Cell]) -> Finding | None:
     )
 
 
-def _where(exhibit: Exhibit, cell: _Cell) -> str:
-    tables = tables_named(exhibit.where(cell.identity))
+def _where(audited: AuditedTables, cell: _Cell) -> str:
+    tables = tables_named(audited.where(cell.identity))
     return f"{tables}, {cell.war.row} on {cell.dataset.title}"

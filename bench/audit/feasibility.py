@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from bench.audit.audited_tables import AuditedTables, Counted, Identity, TestSet, Value
 from bench.audit.columns import columns
-from bench.audit.exhibit import Counted, Exhibit, Identity, TestSet, Value
 from bench.audit.findings import Check, Finding, Outcome
-from bench.audit.integrality import row_fits
+from bench.audit.grim import row_fits
 from bench.audit.pairs import Range, possible, uar_range
 
 
@@ -18,14 +18,14 @@ class _Pair(NamedTuple):
     war: Value
 
 
-def feasibility(exhibit: Exhibit) -> Outcome:
+def feasibility(audited: AuditedTables) -> Outcome:
     """Pairs that no confusion matrix gives; and, of several class counts, those that the printed pairs rule out."""
-    single = {row.identity for row in row_fits(exhibit, columns(exhibit)) if row.kind in ("single", "slip")}
+    single = {row.identity for row in row_fits(audited, columns(audited)) if row.kind in ("single", "slip")}
     findings: list[Finding] = []
     checks: list[Check] = []
     sound = 0
-    for name, dataset in exhibit.sets.items():
-        pairs = list(_pairs(exhibit, name))
+    for name, dataset in audited.sets.items():
+        pairs = list(_pairs(audited, name))
         for source, counted in dataset.counts.items():
             if not counted.folds or not pairs:
                 continue
@@ -47,8 +47,8 @@ def feasibility(exhibit: Exhibit) -> Outcome:
     return Outcome(findings, [Check("feasibility", said, {"pairs": sound}), *checks])
 
 
-def _pairs(exhibit: Exhibit, dataset: str) -> Iterator[_Pair]:
-    measured = exhibit.measured()
+def _pairs(audited: AuditedTables, dataset: str) -> Iterator[_Pair]:
+    measured = audited.measured()
     for key, war in measured.items():
         uar = measured.get(key._replace(metric="uar"))
         if key.dataset == dataset and key.metric == "war" and uar is not None:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from bench.audit.exhibit import Exhibit, Value, tables_named
+from bench.audit.audited_tables import AuditedTables, Value, tables_named
 from bench.audit.findings import Check, Finding, Outcome
 from bench.tables.compute import emphasis
 
 NAMES = {"bold": "bold", "underline": "underlined", "": "plain"}
 
 
-def marks(exhibit: Exhibit) -> Outcome:
+def marks(audited: AuditedTables) -> Outcome:
     """Bold and underline against the numbers, in tables that print any; and what a marked system was trained on."""
-    if not exhibit.marked:
+    if not audited.marked:
         return Outcome()
     findings: list[Finding] = []
     checks: list[Check] = []
     without: list[str] = []
-    for name, table in exhibit.tables.items():
-        values = exhibit.values[name]
+    for name, table in audited.tables.items():
+        values = audited.values[name]
         if table.best == "none":
             continue
         if not any(value.emphasis for value in values.values()):
@@ -39,7 +39,7 @@ def marks(exhibit: Exhibit) -> Outcome:
                     "A reader takes the winner from the bold type, not from the digits.",
                     tuple(value.place for value in wrong),
                     tuple(
-                        f"{value.row}, {exhibit.title(value.dataset)} {value.metric.upper()}: {value.text} is "
+                        f"{value.row}, {audited.title(value.dataset)} {value.metric.upper()}: {value.text} is "
                         f"{NAMES[value.emphasis]}, and should be {NAMES[due.get((value.row, value.dataset, value.metric), '')]}"
                         for value in wrong
                     ),
@@ -48,21 +48,21 @@ def marks(exhibit: Exhibit) -> Outcome:
             )
     if without:
         checks.append(Check("marks", f"{tables_named(tuple(without))}: no marks are printed", {"tables": without}))
-    return Outcome([*findings, *_seen(exhibit)], checks)
+    return Outcome([*findings, *_seen(audited)], checks)
 
 
-def _seen(exhibit: Exhibit) -> list[Finding]:
+def _seen(audited: AuditedTables) -> list[Finding]:
     """Marked numbers of a system whose weights have seen that very test set's clips or labels."""
     seen: list[Value] = []
-    for name, values in exhibit.values.items():
+    for name, values in audited.values.items():
         for value in values.values():
-            identity = exhibit.identities[name, value.row]
-            if value.emphasis and value.dataset in exhibit.trained_on.get(identity.method, ()):
+            identity = audited.identities[name, value.row]
+            if value.emphasis and value.dataset in audited.trained_on.get(identity.method, ()):
                 seen.append(value)
     if not seen:
         return []
     cells = dict.fromkeys((value.table, value.row, value.dataset) for value in seen)
-    details = tuple(f"Table {table}: {row} on {exhibit.title(dataset)}" for table, row, dataset in cells)
+    details = tuple(f"Table {table}: {row} on {audited.title(dataset)}" for table, row, dataset in cells)
     return [
         Finding(
             "warning",

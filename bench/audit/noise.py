@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from bench.audit.exhibit import CellId, Exhibit, Identity, Value, tables_named
+from bench.audit.audited_tables import AuditedTables, CellId, Identity, Value, tables_named
 from bench.audit.findings import Finding, Outcome, Place
 from bench.metrics.power import standard_errors
 
@@ -27,18 +27,18 @@ class _Gap(NamedTuple):
         return self.upper.value - self.lower.value
 
 
-def noise(exhibit: Exhibit) -> Outcome:
+def noise(audited: AuditedTables) -> Outcome:
     """Arrow rows and winners against noise, and runs that overlap behind a difference of means."""
     findings = []
-    for what, gaps in (("differences in", _arrows(exhibit)), ("winners in", _winners(exhibit))):
+    for what, gaps in (("differences in", _arrows(audited)), ("winners in", _winners(audited))):
         for tables, some in gaps.items():
-            findings += _inside(exhibit, what, tables, some)
-    return Outcome([*findings, *_overlaps(exhibit)])
+            findings += _inside(audited, what, tables, some)
+    return Outcome([*findings, *_overlaps(audited)])
 
 
-def _gap(exhibit: Exhibit, upper: Value, lower: Value) -> _Gap | None:
+def _gap(audited: AuditedTables, upper: Value, lower: Value) -> _Gap | None:
     """A difference with the 95 % half-width of its noise; None where the set's class counts are not known."""
-    dataset = exhibit.sets.get(upper.dataset)
+    dataset = audited.sets.get(upper.dataset)
     believed = dataset.believed if dataset else None
     if believed is None:
         return None
@@ -49,44 +49,44 @@ def _gap(exhibit: Exhibit, upper: Value, lower: Value) -> _Gap | None:
     return _Gap(upper, lower, Z95 * math.hypot(*errors, *seeds))
 
 
-def _arrows(exhibit: Exhibit) -> dict[tuple[str, ...], list[_Gap]]:
+def _arrows(audited: AuditedTables) -> dict[tuple[str, ...], list[_Gap]]:
     """Tables -> the differences that their arrow rows show, each once."""
     found: dict[tuple[str, ...], list[_Gap]] = {}
     seen: set[CellId] = set()
-    for table in exhibit.tables:
-        for row in exhibit.rows(table):
-            identity = exhibit.identities[table, row.id]
+    for table in audited.tables:
+        for row in audited.rows(table):
+            identity = audited.identities[table, row.id]
             if row.minus is None:
                 continue
-            for (name, dataset, metric), lower in exhibit.values[table].items():
-                upper = exhibit.get(table, row.minus[0], dataset, metric)
+            for (name, dataset, metric), lower in audited.values[table].items():
+                upper = audited.get(table, row.minus[0], dataset, metric)
                 key = CellId(identity, dataset, metric)
                 if name == row.minus[1] and upper is not None and key not in seen:
                     seen.add(key)
-                    if (gap := _gap(exhibit, upper, lower)) is not None:
-                        found.setdefault(exhibit.where(identity), []).append(gap)
+                    if (gap := _gap(audited, upper, lower)) is not None:
+                        found.setdefault(audited.where(identity), []).append(gap)
     return found
 
 
-def _winners(exhibit: Exhibit) -> dict[tuple[str, ...], list[_Gap]]:
+def _winners(audited: AuditedTables) -> dict[tuple[str, ...], list[_Gap]]:
     """Tables that rank their rows and show no arrows -> the best of each column against the next."""
     names: list[str] = []
     gaps: list[_Gap] = []
-    for name, table in exhibit.tables.items():
+    for name, table in audited.tables.items():
         if table.best != "table" or any(row.minus for row in table.rows):
             continue
         ranked = {row.id for row in table.rows if row.rank and row.shown}
         for dataset in table.datasets:
             for metric in table.metrics:
-                cells = [exhibit.get(name, row, dataset, metric) for row in ranked]
+                cells = [audited.get(name, row, dataset, metric) for row in ranked]
                 column = sorted((cell for cell in cells if cell), key=lambda cell: -cell.value)
-                if len(column) > 1 and (gap := _gap(exhibit, column[0], column[1])) is not None:
+                if len(column) > 1 and (gap := _gap(audited, column[0], column[1])) is not None:
                     names.append(name)
                     gaps.append(gap)
     return {tuple(dict.fromkeys(names)): gaps}
 
 
-def _inside(exhibit: Exhibit, what: str, tables: tuple[str, ...], gaps: Sequence[_Gap]) -> list[Finding]:
+def _inside(audited: AuditedTables, what: str, tables: tuple[str, ...], gaps: Sequence[_Gap]) -> list[Finding]:
     inside = [gap for gap in gaps if abs(gap.width) < gap.noise]
     if not inside:
         return []
@@ -97,7 +97,7 @@ def _inside(exhibit: Exhibit, what: str, tables: tuple[str, ...], gaps: Sequence
     for (table, dataset, metric), some in columns.items():
         widths = ", ".join(f"{gap.width:+.2f}" for gap in some)
         details.append(
-            f"Table {table}, {exhibit.title(dataset)} {metric.upper()}: {widths}; noise ±{max(gap.noise for gap in some):.2f}"
+            f"Table {table}, {audited.title(dataset)} {metric.upper()}: {widths}; noise ±{max(gap.noise for gap in some):.2f}"
         )
     return [
         Finding(
@@ -112,25 +112,25 @@ def _inside(exhibit: Exhibit, what: str, tables: tuple[str, ...], gaps: Sequence
     ]
 
 
-def _overlaps(exhibit: Exhibit) -> list[Finding]:
+def _overlaps(audited: AuditedTables) -> list[Finding]:
     """Differences of two means whose runs overlap: the best of the lower reaches the worst of the upper."""
-    prints = exhibit.prints()
+    prints = audited.prints()
     findings = []
     seen: set[Identity] = set()
     groups: dict[tuple[str, ...], list[tuple[int, str]]] = {}
-    for table in exhibit.tables:
-        for row in exhibit.rows(table):
-            identity = exhibit.identities[table, row.id]
+    for table in audited.tables:
+        for row in audited.rows(table):
+            identity = audited.identities[table, row.id]
             if identity in seen or identity.kind != "minus" or {part.kind for part in identity.parts} != {"mean"}:
                 continue
             seen.add(identity)
-            for dataset in exhibit.tables[table].datasets:
-                for metric in exhibit.tables[table].metrics:
+            for dataset in audited.tables[table].datasets:
+                for metric in audited.tables[table].metrics:
                     runs = list(_runs(identity, dataset, metric, prints))
                     if len(runs) == 2 and all(len(some) > 1 for some in runs):
                         reached = max(runs[1]) >= min(runs[0])
-                        line = f"{row.id}, {exhibit.title(dataset)} {metric.upper()}: {min(runs[0]):.2f} and {max(runs[1]):.2f}"
-                        groups.setdefault(exhibit.where(identity), []).append((int(reached), line))
+                        line = f"{row.id}, {audited.title(dataset)} {metric.upper()}: {min(runs[0]):.2f} and {max(runs[1]):.2f}"
+                        groups.setdefault(audited.where(identity), []).append((int(reached), line))
     for tables, cases in groups.items():
         lines = [line for hit, line in cases if hit]
         if lines:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.audit.reach import MANY, SLACK
+from bench.audit.attainable import MANY, SLACK
 
 
 class Range(NamedTuple):

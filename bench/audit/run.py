@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bench.audit.arithmetic import computed, contradictions
+from bench.audit.audited_tables import AuditedTables
 from bench.audit.claims import claims
 from bench.audit.degenerate import degenerate
-from bench.audit.exhibit import Exhibit
 from bench.audit.feasibility import feasibility
 from bench.audit.findings import Audit, Outcome, gathered
-from bench.audit.integrality import integrality
+from bench.audit.grim import integrality
 from bench.audit.marks import marks
 from bench.audit.noise import noise
 from bench.errors import UnknownName
 
-FAMILIES: tuple[Callable[[Exhibit], Outcome], ...] = (
+FAMILIES: tuple[Callable[[AuditedTables], Outcome], ...] = (
     contradictions,
     computed,
     claims,
@@ -27,7 +27,7 @@ FAMILIES: tuple[Callable[[Exhibit], Outcome], ...] = (
 )
 
 
-def audit(exhibit: Exhibit, table: str = "") -> Audit:
+def audit(audited: AuditedTables, table: str = "") -> Audit:
     """Audit an exhibit.
 
     Args:
@@ -37,6 +37,6 @@ def audit(exhibit: Exhibit, table: str = "") -> Audit:
     Raises:
         UnknownName: the exhibit has no such table.
     """
-    if table and table not in exhibit.tables:
-        raise UnknownName("table with printed numbers", table, exhibit.tables)
-    return gathered(exhibit.subject, [family(exhibit) for family in FAMILIES], table)
+    if table and table not in audited.tables:
+        raise UnknownName("table with printed numbers", table, audited.tables)
+    return gathered(audited.subject, [family(audited) for family in FAMILIES], table)

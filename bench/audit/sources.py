@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.audit.exhibit import Counted, Exhibit, Identity, TestSet, Value
+from bench.audit.audited_tables import AuditedTables, Counted, Identity, TestSet, Value
 from bench.cards.catalog import Catalog, Paper
 from bench.cards.claims_schema import SizeClaim
 from bench.cards.table_schema import Row, TableCard
@@ -19,7 +19,7 @@ from bench.tables.printed import read_printed
 from bench.tables.record import grids_of, table_of
 
 
-def of_paper(paper: Paper, catalog: Catalog) -> Exhibit:
+def of_paper(paper: Paper, catalog: Catalog) -> AuditedTables:
     """A paper's printed numbers.
 
     Raises:
@@ -43,7 +43,7 @@ def of_paper(paper: Paper, catalog: Catalog) -> Exhibit:
         raise BenchError(f"the paper {paper.card.name!r} has no table with printed numbers", fix)
     sets = {dataset: _test_set(dataset, catalog, paper) for table in tables.values() for dataset in table.datasets}
     pairs = sum(len({key[:2] for key in cells}) for cells in values.values())
-    return Exhibit(
+    return AuditedTables(
         subject=f"{paper.card.label}: {len(tables)} tables, {pairs:,} cells",
         tables=tables,
         values=values,
@@ -54,7 +54,7 @@ def of_paper(paper: Paper, catalog: Catalog) -> Exhibit:
     )
 
 
-def of_record(record: Record, catalog: Catalog) -> Exhibit:
+def of_record(record: Record, catalog: Catalog) -> AuditedTables:
     """A run's tables, with the class counts of its own predictions."""
     tables: dict[str, TableCard] = {}
     values: dict[str, dict[tuple[str, str, str], Value]] = {}
@@ -68,7 +68,7 @@ def of_record(record: Record, catalog: Catalog) -> Exhibit:
             for dataset in tables[ref].datasets:
                 runs = sum(cell[:4] == key and cell.dataset == dataset for cell in matrices)
                 seeds[ref, row, dataset] = runs
-    return Exhibit(
+    return AuditedTables(
         subject=f"the record {record.path}: {len(tables)} tables",
         tables=tables,
         values=values,

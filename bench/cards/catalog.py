@@ -304,7 +304,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         else:
             _state(paper, card, catalog)
         return
-    shelves: dict[str, dict[str, Any]] = {
+    artifacts: dict[str, dict[str, Any]] = {
         "method": catalog.methods,
         "dataset": catalog.datasets,
         "prompts": catalog.prompts,
@@ -320,7 +320,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         return
     if isinstance(card, ProtocolCard) and card.name == "native":
         raise BenchError("'native' is what each method's own card prescribes", "give the protocol another name")
-    _claim(shelves[raw.kind], card, raw, catalog)
+    _claim(artifacts[raw.kind], card, raw, catalog)
 
 
 def _state(paper: Paper, card: ClaimsCard, catalog: Catalog) -> None:
@@ -347,11 +347,11 @@ def _state(paper: Paper, card: ClaimsCard, catalog: Catalog) -> None:
     paper.claims = card.claims
 
 
-def _claim(shelf: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:
-    if card.name in shelf:
-        taken = shelf[card.name].path
+def _claim(artifact: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:
+    if card.name in artifact:
+        taken = artifact[card.name].path
         raise BenchError(f"the {raw.kind} name {card.name!r} is taken by {taken}", "give yours another name")
-    shelf[card.name] = card
+    artifact[card.name] = card
     catalog.origins[raw.kind, card.name] = raw.origin
 
 

@@ -80,7 +80,7 @@ class Draw(NamedTuple):
 Loss = Literal["symmetric-contrastive", "one-sided-contrastive", "squared-error"]
 
 
-class HeadRecipe(BaseModel):
+class HeadTraining(BaseModel):
     """How a head is trained; every default is that of the published run.
 
     Attributes:

@@ -6,14 +6,14 @@ A card is a TOML file whose `kind` says which schema it follows. Facts live here
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from bench.cards.environment import EnvironmentFacts
-from bench.cards.head_training import HeadRecipe
+from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling, Pixels
 
 Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
@@ -21,9 +21,18 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 class Facts(BaseModel):
-    """A strict, frozen table of facts: an unknown field is an error that names it."""
+    """A strict, frozen table of facts: an unknown field is an error that names it, and a field's former name its new one."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _present_names(cls, stated: Any) -> Any:
+        for former, name in cls.renamed.items():
+            if isinstance(stated, Mapping) and former in stated:
+                raise ValueError(f"`{former}` is called `{name}` now")
+        return stated
 
 
 class Card(Facts):
@@ -122,15 +131,17 @@ class HeadFacts(Facts):
     Attributes:
         file: a published head; where it is empty, the head is trained.
         key: the weight's name in that file.
-        recipe: how the head is trained.
+        training: how the head is trained.
         image: the image side: the encoder `projected` by the head, the `encoder` alone, or the `teacher`'s pooled output
-            for the picture and the recipe's instruction.
+            for the picture and the training's instruction.
         text: the text side likewise; the `teacher` reads the prompt alone.
     """
 
+    renamed = {"recipe": "training"}
+
     file: str = ""
     key: str = "mlp.weight"
-    recipe: HeadRecipe | None = None
+    training: HeadTraining | None = None
     image: Side = "projected"
     text: Side = "projected"
 
@@ -150,10 +161,10 @@ class HeadFacts(Facts):
 
     @model_validator(mode="after")
     def _one_source(self) -> HeadFacts:
-        if not self.file and self.recipe is None:
-            raise ValueError("give a `file`, or the `recipe` that trains one")
-        if "teacher" in (self.image, self.text) and self.recipe is None:
-            raise ValueError("the teacher is named by a `recipe`, and there is none")
+        if not self.file and self.training is None:
+            raise ValueError("give a `file`, or the `training` that makes one")
+        if "teacher" in (self.image, self.text) and self.training is None:
+            raise ValueError("the teacher is named by a `training`, and there is none")
         if (self.image == "encoder") != (self.text == "encoder"):
             raise ValueError(f"image = {self.image!r} and text = {self.text!r} are embeddings of different spaces")
         return self

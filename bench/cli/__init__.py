@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("bench.cli.doctor", "doctor", "What is here, what is missing, how to get it; checks the class counts."),
     "fetch": ("bench.cli.fetch", "fetch", "Download a method's weights; the only command that uses the network."),
     "prepare": ("bench.cli.prepare", "prepare", "Cut face crops of a dataset that comes as whole scenes."),
-    "train": ("bench.cli.train", "train", "Train a method's heads by its card's recipe, and store them."),
+    "train": ("bench.cli.train", "train", "Train a method's heads as its card states, and store them."),
     "run": ("bench.cli.run", "run", "Fill a table, or any methods x datasets, and write the record."),
     "table": ("bench.cli.table", "table", "Render a table again, from records."),
     "report": ("bench.cli.report", "report", "A record as one HTML page: tables, and what is behind every number."),

@@ -42,12 +42,12 @@ def doctor(
             from bench.errors import UnknownName
 
             raise UnknownName("dataset or method", name, known)
-    found = state_of(session, names, Eyes(session, detector, look, contact_sheet))
+    found = state_of(session, names, FaceLook(session, detector, look, contact_sheet))
     click.echo(json.dumps(found, indent=1) if as_json else as_text(found))
     return int(bool(found["broken"]) or any(state["state"] == "wrong" for state in found["datasets"]))
 
 
-def state_of(session: Session, names: Sequence[str], eyes: Eyes) -> dict[str, Any]:
+def state_of(session: Session, names: Sequence[str], look: FaceLook) -> dict[str, Any]:
     """All that is here, missing or wrong, for JSON.
 
     Args:
@@ -56,14 +56,14 @@ def state_of(session: Session, names: Sequence[str], eyes: Eyes) -> dict[str, An
         eyes: they look at the datasets' pictures.
     """
     catalog = session.catalog
-    datasets = [dataset_state(name, session, eyes) for name in catalog.datasets if not names or name in names]
+    datasets = [dataset_state(name, session, look) for name in catalog.datasets if not names or name in names]
     methods = [name for name in catalog.methods if not names or name in names]
     return {
         "datasets": datasets,
         "weights": [state for name in methods for state in weight_states(name, session)],
         "broken": [{"card": card.path, "reason": card.reason} for card in catalog.broken],
         "video": video_readers(),
-        "blind": eyes.blind,
+        "blind": look.blind,
         "detectors": [] if names else detector_states(session),
         "store": str(session.settings.store),
     }
@@ -95,7 +95,7 @@ COLUMNS = (
 )
 
 
-class Eyes:
+class FaceLook:
     """Looks at the pictures of datasets, with one detector for all of them.
 
     Args:
@@ -149,7 +149,7 @@ class Eyes:
         return self._detector
 
 
-def dataset_state(name: str, session: Session, eyes: Eyes) -> dict[str, str]:
+def dataset_state(name: str, session: Session, look: FaceLook) -> dict[str, str]:
     """One dataset: `here`, `missing`, or `wrong` with what is wrong; and what is odd about its pictures."""
     from bench.data.datasets import check_counts, open_split
     from bench.errors import BenchError
@@ -171,7 +171,7 @@ def dataset_state(name: str, session: Session, eyes: Eyes) -> dict[str, str]:
         "layout": splits[0].layout,
         "state": "here",
     }
-    notes = eyes.notes(name, splits)
+    notes = look.notes(name, splits)
     if differences:
         listed = [f"fold {d.fold}, {d.name}: {d.found} samples, expected {d.expected}" for d in differences]
         notes.insert(0, "\n  ".join(["class counts differ from the card's", *listed]))

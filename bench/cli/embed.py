@@ -76,7 +76,7 @@ def embed(
 @click.option("--method", required=True, metavar="NAME[:AXIS=VALUE]", help="Whose encoder and head.")
 @click.option("--prompts", default="", metavar="NAME", help="Prompt set; the card's by default.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
-@click.option("--classes", required=True, help="A dataset whose classes to use, or words parted by commas.")
+@click.option("--classes", required=True, help="A dataset whose classes to use, or words separated by commas.")
 @options.as_json
 @options.compute
 @options.world

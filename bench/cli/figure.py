@@ -57,7 +57,7 @@ def figure(
     _require_matplotlib()
     from tempfile import TemporaryDirectory
 
-    from bench.engine.tower import Machine
+    from bench.engine.device_encoder import Machine
     from bench.figures import paper, style
     from bench.records.record import open_record
     from bench.run.session import cores

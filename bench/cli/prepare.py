@@ -81,7 +81,7 @@ def prepare(
     """
     from bench.crops.clip import CropRules
     from bench.crops.load import load_detector
-    from bench.crops.prepare import Means
+    from bench.crops.prepare import Resources
     from bench.crops.prepare import prepare as make
 
     session = options.open_session(world, workers=workers)
@@ -90,8 +90,8 @@ def prepare(
     target = out or root.absolute().with_name(f"{root.absolute().name}-crops")
     rules = CropRules(margin, size, align, smooth, on_missing, ".png" if png else ".jpg")
     found = load_detector(session.catalog.detector(detector), session.settings, device, options.note)
-    means = Means(session.digest_cache, session.workers, allow_missing, say=options.note)
-    manifest = make(card, root, target, found, rules, means)
+    resources = Resources(session.digest_cache, session.workers, allow_missing, say=options.note)
+    manifest = make(card, root, target, found, rules, resources)
     counts = manifest["counts"]
     click.echo(
         f"{counts['crops']} crops of {counts['samples']} samples in {target}:"

@@ -93,7 +93,7 @@ def run(
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, session.catalog)}
     if dry_run:
         return show_plan(session, cards, choices, as_json=as_json)
-    from bench.engine.tower import Machine
+    from bench.engine.device_encoder import Machine
     from bench.run.checks import Allowances
     from bench.run.run import run as run_all
     from bench.run.session import cores

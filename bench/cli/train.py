@@ -22,7 +22,11 @@ EXTRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 @click.argument("method", metavar="METHOD[:AXIS=VALUE]")
 @click.option("--seeds", default="", metavar="N,N", help="Instead of the card's own.")
 @click.option(
-    "--set", "facts", multiple=True, metavar="FACT=VALUE", help="Another fact of [head.recipe], as loss=squared-error."
+    "--set",
+    "facts",
+    multiple=True,
+    metavar="FACT=VALUE",
+    help="Another fact of [head.training], as loss=squared-error.",
 )
 @click.option(
     "--to", type=options.FOLDER, help="Copy the heads into this folder too, under names that say what they are."
@@ -48,9 +52,9 @@ def train(
     workers: int | None,
     **world: Any,
 ) -> int:
-    """Train the heads of METHOD by the recipe of its card, and store them.
+    """Train the heads of METHOD as its card states, and store them.
 
-    Each axis of the card is an option that takes one value, several parted by commas, or `all`.
+    Each axis of the card is an option that takes one value, several separated by commas, or `all`.
 
     \b
     bench train METHOD --backbone L14
@@ -58,7 +62,7 @@ def train(
     bench train METHOD:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse
-    from bench.engine.tower import Machine
+    from bench.engine.device_encoder import Machine
     from bench.run.session import cores
     from bench.run.train_heads import train_heads
 
@@ -85,14 +89,14 @@ def whole_numbers(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError as error:
-        raise BenchError(f"--seeds {text}: {error}", "write whole numbers, parted by commas") from error
+        raise BenchError(f"--seeds {text}: {error}", "write whole numbers, separated by commas") from error
 
 
 def with_facts(card: MethodCard, facts: tuple[str, ...]) -> MethodCard:
-    """The card with other facts in its recipe.
+    """The card with other facts in its training.
 
     Raises:
-        BenchError: the recipe has no such fact, or it cannot have that value.
+        BenchError: it has no such fact, or it cannot have that value.
     """
     import tomllib
 
@@ -117,11 +121,13 @@ def with_facts(card: MethodCard, facts: tuple[str, ...]) -> MethodCard:
     if not stated:
         return card
     try:
-        changed = MethodCard.model_validate(merged(card.model_dump(), {"head": {"recipe": stated}}))
+        changed = MethodCard.model_validate(merged(card.model_dump(), {"head": {"training": stated}}))
     except ValidationError as error:
         item = error.errors()[0]
         where = ".".join(str(part) for part in item["loc"])
-        raise BenchError(f"--set: {where}: {item['msg']}", f"`bench show {card.name}` shows its recipe") from error
+        raise BenchError(
+            f"--set: {where}: {item['msg']}", f"`bench show {card.name}` shows its [head.training]"
+        ) from error
     changed._path = card.path
     return changed
 

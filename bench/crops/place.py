@@ -130,18 +130,18 @@ def _units(splits: Sequence[Split], folds: Mapping[str, Sequence[tuple[str, int]
 
 def _paths(card: DatasetCard, layout: Layout, split: Split) -> tuple[tuple[str, int], ...]:
     """For each sample of a fold where its crops go, and its label."""
-    parted = [PurePosixPath(_plain(sample.id)).parts for sample in split.samples]
-    words = [_word(card, sample, parts) for sample, parts in zip(split.samples, parted, strict=True)]
+    split_ids = [PurePosixPath(_plain(sample.id)).parts for sample in split.samples]
+    words = [_word(card, sample, parts) for sample, parts in zip(split.samples, split_ids, strict=True)]
     labels = [sample.label for sample in split.samples]
     if layout.reader == LIST_READER:
         wanted = int(layout.options["id_parts"])
-        padded = [(*([word] * (wanted - len(parts))), *parts) for word, parts in zip(words, parted, strict=True)]
+        padded = [(*([word] * (wanted - len(parts))), *parts) for word, parts in zip(words, split_ids, strict=True)]
         return tuple(("/".join((FRAMES, *parts[-wanted:])), label) for parts, label in zip(padded, labels, strict=True))
     # A file's own name is enough where it is the only one of its class; else the folders it lay in are part of it.
-    common = Counter((word, parts[-1]) for word, parts in zip(words, parted, strict=True))
+    common = Counter((word, parts[-1]) for word, parts in zip(words, split_ids, strict=True))
     names = [
         parts[-1] if common[word, parts[-1]] == 1 else "-".join(parts)
-        for word, parts in zip(words, parted, strict=True)
+        for word, parts in zip(words, split_ids, strict=True)
     ]
     base = str(layout.options["path"]).format(fold=split.fold)
     return tuple(

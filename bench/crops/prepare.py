@@ -34,7 +34,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Means:
+class Resources:
     """What the work is done with.
 
     Attributes:
@@ -62,7 +62,7 @@ class Failed(NamedTuple):
 
 
 def prepare(
-    card: DatasetCard, root: Path, target: Path, detector: Detector, rules: CropRules, means: Means
+    card: DatasetCard, root: Path, target: Path, detector: Detector, rules: CropRules, resources: Resources
 ) -> dict[str, Any]:
     """Crop every sample of a dataset.
 
@@ -96,38 +96,38 @@ def prepare(
     }
     with opened_target(target, root, plan) as complete:
         if complete:
-            means.say(f"{target} is complete already")
+            resources.say(f"{target} is complete already")
         else:
-            _fill(target, placement, detector, rules, means, plan)
+            _fill(target, placement, detector, rules, resources, plan)
     manifest = read_manifest(target)
     assert manifest is not None
     return manifest
 
 
 def _fill(
-    target: Path, placement: Placement, detector: Detector, rules: CropRules, means: Means, plan: dict[str, Any]
+    target: Path, placement: Placement, detector: Detector, rules: CropRules, resources: Resources, plan: dict[str, Any]
 ) -> None:
-    frames = frame_counts(placement.units, means)
+    frames = frame_counts(placement.units, resources)
     journal = Journal(target / WORK / "journal.jsonl")
     try:
-        _check_space(target, placement, frames, rules, means, journal)
+        _check_space(target, placement, frames, rules, resources, journal)
         failed: list[Failed] = []
-        with bar(f"crops of {placement.card.label}", sum(frames.values()), "frames", show=means.show) as progress:
+        with bar(f"crops of {placement.card.label}", sum(frames.values()), "frames", show=resources.show) as progress:
             for unit, failure in _each(
-                placement.units, _worker(target, detector, rules, means, journal), means.workers
+                placement.units, _worker(target, detector, rules, resources, journal), resources.workers
             ):
                 progress.advance(frames[unit.path])
                 failed += [failure] if failure else []
-        _check_failed(placement.card, failed, means)
+        _check_failed(placement.card, failed, resources)
         _finish(target, placement, failed, journal, plan)
     finally:
         journal.close()
 
 
-def frame_counts(units: Sequence[Unit], means: Means) -> dict[str, int]:
+def frame_counts(units: Sequence[Unit], resources: Resources) -> dict[str, int]:
     """How many frames each sample has, by its path; 0 for a video that cannot be read."""
     videos = list(dict.fromkeys(unit.media.file for unit in units if isinstance(unit.media, Video)))
-    lengths = dict(zip(videos, video_lengths(videos, means.cache, means.workers), strict=True))
+    lengths = dict(zip(videos, video_lengths(videos, resources.cache, resources.workers), strict=True))
     counts = {}
     for unit in units:
         if isinstance(unit.media, Video):
@@ -139,13 +139,13 @@ def frame_counts(units: Sequence[Unit], means: Means) -> dict[str, int]:
 
 
 def _check_space(
-    target: Path, placement: Placement, frames: dict[str, int], rules: CropRules, means: Means, journal: Journal
+    target: Path, placement: Placement, frames: dict[str, int], rules: CropRules, resources: Resources, journal: Journal
 ) -> None:
     """Say what the crops will take, and stop where the disk has not so much left."""
     done = journal.sources()
     left = sum(count for path, count in frames.items() if path not in done)
     needed, free = needed_bytes(left, rules), free_bytes(target)
-    means.say(
+    resources.say(
         f"{len(frames)} samples, {sum(frames.values())} frames to crop"
         + (f" ({len(done)} samples are done already)" if done else "")
         + f"; {_size(needed)} of disk at most, {_size(free)} free in {target}"
@@ -158,13 +158,13 @@ def _check_space(
 
 
 def _worker(
-    target: Path, detector: Detector, rules: CropRules, means: Means, journal: Journal
+    target: Path, detector: Detector, rules: CropRules, resources: Resources, journal: Journal
 ) -> Callable[[Unit], Failed | None]:
     done = journal.sources()
 
     def work(unit: Unit) -> Failed | None:
         try:
-            source = _source_digest(unit, means.cache)
+            source = _source_digest(unit, resources.cache)
             if done.get(unit.path) == source and final_path(target, unit, rules).exists():
                 return None
             surveyed = survey(unit.media, detector, rules)
@@ -213,10 +213,10 @@ def _each(
                 future.cancel()
 
 
-def _check_failed(card: DatasetCard, failed: Sequence[Failed], means: Means) -> None:
+def _check_failed(card: DatasetCard, failed: Sequence[Failed], resources: Resources) -> None:
     faceless = [failure for failure in failed if failure.faceless]
     unreadable = [failure for failure in failed if not failure.faceless]
-    if len(unreadable) > means.allow_missing:
+    if len(unreadable) > resources.allow_missing:
         raise DataError(
             f"{len(unreadable)} samples of {card.label} could not be read:\n  {_listed(unreadable)}",
             "put the files right and run the same command again, or leave them out with"

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from bench.cards.input_protocol import Pixels
 from bench.data.loader import batches
+from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.shards import Shard
-from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
 from bench.models.network import Network
 
 SMALLEST, LARGEST = 32, 1024
@@ -32,7 +32,7 @@ class Choice(NamedTuple):
     measured: bool
 
 
-class Pupil(NamedTuple):
+class TrialNetwork(NamedTuple):
     """A network of a group, the pixels it sees, and what it is asked about an input: texts, for a joint scorer."""
 
     network: Network
@@ -50,7 +50,7 @@ class Trial:
         largest: batch that `bench.data.loader.BATCH_BYTES`, the group and `LARGEST` allow.
     """
 
-    pupils: list[Pupil]
+    networks: list[TrialNetwork]
     frames: int
     size: int
     largest: int
@@ -59,12 +59,12 @@ class Trial:
         """The batch size at which the group's networks together are fastest."""
         import torch
 
-        towers = [Tower(pupil.network, model_of(pupil.network), pupil.pixels, device) for pupil in self.pupils]
-        dtype = torch.float32 if self.pupils[0].pixels.stage == "tensor" else torch.uint8
+        encoders = [DeviceEncoder(each.network, model_of(each.network), each.pixels, device) for each in self.networks]
+        dtype = torch.float32 if self.networks[0].pixels.stage == "tensor" else torch.uint8
 
         def one_pass(blank: Any) -> None:
-            for tower, pupil in zip(towers, self.pupils, strict=True):
-                tower.forward(blank, pupil.asks)
+            for encoder, each in zip(encoders, self.networks, strict=True):
+                encoder.forward(blank, each.asks)
 
         def rate(batch: int) -> float:
             blank = torch.zeros((batch, self.frames, 3, self.size, self.size), dtype=dtype, device=device)
@@ -115,7 +115,7 @@ def choose(shard: Shard, machine: Machine, measured: Callable[[Trial], int]) -> 
         return Choice(machine.batch, False)
     if not machine.device.startswith("cuda") or not shard.items:
         return Choice(DEFAULT_BATCH, False)
-    if any(share.network.facts.model == "generator" for share in shard.shares):
+    if any(work.network.facts.model == "generator" for work in shard.works):
         return Choice(GENERATOR_BATCH, False)
     trial = trial_of(shard)
     if trial.largest < 2 * SMALLEST:
@@ -125,11 +125,11 @@ def choose(shard: Shard, machine: Machine, measured: Callable[[Trial], int]) -> 
 
 def trial_of(shard: Shard) -> Trial:
     """What has to be measured for a group: all of its networks, with the asks of one input each."""
-    pupils = [
-        Pupil(share.network, share.pixels, share.asks.sets[share.asks.chosen[0]])
-        for share in shard.shares
-        if len(share.asks)
+    networks = [
+        TrialNetwork(work.network, work.pixels, work.asks.sets[work.asks.chosen[0]])
+        for work in shard.works
+        if len(work.asks)
     ]
     longest = shard.items[-1]
     alike = next(batches([longest] * LARGEST, shard.pixels, shard.size, LARGEST))
-    return Trial(pupils, len(longest.frames), shard.size, min(len(alike), len(shard.items)))
+    return Trial(networks, len(longest.frames), shard.size, min(len(alike), len(shard.items)))

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from bench.data.items import Items
 from bench.data.loader import stream
 from bench.engine.batch_size import choose
+from bench.engine.device_encoder import Machine
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.engine.shards import read_texts
-from bench.engine.tower import Machine
 from bench.models.network import Network
 from bench.plan.plan import Plan, TextWork, VisionWork
 from bench.process.progress import bar
@@ -84,7 +84,7 @@ def _let_go(loaded: dict[str, Any], later: Sequence[str], kept: dict[str, Any] |
 
 
 def _fill_texts(work: TextWork, store: Store, machine: Machine, model_of: Callable[[Network], Any]) -> None:
-    with store.writing(work.recipe) as writer:
+    with store.writing(work.key) as writer:
         missing = missing_texts(work, writer)
         found = read_texts(work.network, model_of(work.network), list(missing.values()), show=machine.show)
         keep_texts(writer, missing, found)
@@ -97,7 +97,7 @@ def _fill_vision(
     model_of: Callable[[Network], Any],
     outcome: Outcome,
 ) -> None:
-    """One decode for every network of the group; a network is given only what its own shelf lacks."""
+    """One decode for every network of the group; a network is given only what its own artifact lacks."""
     with opened(group, store) as work:
         if not work.shard.items:
             return

@@ -1,6 +1,6 @@
 """What a plan lacks, group by group, and how it comes into the store.
 
-A group of networks that see the same geometry shares one decode. Its shelves are locked by the process that fills them,
+A group of networks that see the same geometry shares one decode. Its artifacts are locked by the process that fills them,
 whoever does the work.
 """
 
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.data.items import Inputs, each_once
-from bench.engine.shards import Asks, Shard, Share, Step, TextRows
+from bench.engine.shards import Asks, NetworkWork, Shard, Step, TextRows
 from bench.plan.keys import text_digest
 from bench.plan.plan import Plan, TextWork, Todo, VisionWork
 from bench.store.artifacts import Store, Writer
@@ -51,7 +51,7 @@ class GroupBatch(NamedTuple):
 def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
     """The text works that lack an embedding, or their network's logit scale."""
     works = plan.texts.values()
-    return [work for work in works if work.missing or "logit_scale" not in store.open(work.recipe).facts]
+    return [work for work in works if work.missing or "logit_scale" not in store.open(work.key).facts]
 
 
 def groups_to_do(plan: Plan) -> list[list[VisionWork]]:
@@ -82,7 +82,7 @@ def _held_together(works: Sequence[VisionWork]) -> Iterator[list[VisionWork]]:
 
 @dataclass(frozen=True)
 class OpenGroup:
-    """A group whose shelves are locked for this process: what they lack, and the writers that take it."""
+    """A group whose artifacts are locked for this process: what they lack, and the writers that take it."""
 
     shard: Shard
     writers: list[Writer]
@@ -90,14 +90,14 @@ class OpenGroup:
     @property
     def networks(self) -> str:
         """The group's methods, for a line to the user."""
-        return ", ".join(sorted({share.network.method for share in self.shard.shares}))
+        return ", ".join(sorted({work.network.method for work in self.shard.works}))
 
     def keep(self, step: Step, outcome: Outcome) -> None:
-        """Put a step's rows into their shelves, and count them."""
+        """Put a step's rows into their artifacts, and count them."""
         outcome.failures.update({failure.key: failure.reason for failure in step.failures})
         outcome.seconds += step.seconds
-        for share, writer, found in zip(self.shard.shares, self.writers, step.rows, strict=True):
-            method = share.network.method
+        for work, writer, found in zip(self.shard.works, self.writers, step.rows, strict=True):
+            method = work.network.method
             outcome.encoded[method] = outcome.encoded.get(method, 0) + sum(rows.inputs for rows in found)
             for rows in found:
                 writer.add(rows.digests, rows.rows)
@@ -105,21 +105,21 @@ class OpenGroup:
 
 @contextmanager
 def opened(group: Sequence[VisionWork], store: Store) -> Iterator[OpenGroup]:
-    """Lock a group's shelves, and look again at what they lack: another run may have filled them meanwhile."""
-    with ExitStack() as open_shelves:
+    """Lock a group's artifacts, and look again at what they lack: another run may have filled them meanwhile."""
+    with ExitStack() as stack:
         writers: list[Writer] = []
-        shares: list[Share] = []
+        works: list[NetworkWork] = []
         parts: list[tuple[Inputs, Places]] = []
-        # Always in the same order, so that two runs that share several shelves cannot wait for each other.
-        for work in sorted(group, key=lambda work: work.recipe.key):
-            writer = open_shelves.enter_context(store.writing(work.recipe))
-            todo = work.lacking(writer.shelf)
+        # Always in the same order, so that two runs that share several artifacts cannot wait for each other.
+        for work in sorted(group, key=lambda work: work.key.hash):
+            writer = stack.enter_context(store.writing(work.key))
+            todo = work.lacking(writer.artifact)
             if len(todo):
                 parts += todo.parts
                 writers.append(writer)
-                shares.append(Share(work.network, work.protocol.pixels, left_of(todo)))
+                works.append(NetworkWork(work.network, work.protocol.pixels, left_of(todo)))
         first = group[0]
-        yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, shares), writers)
+        yield OpenGroup(Shard(each_once(parts), first.protocol.pixels, first.network.facts.size, works), writers)
 
 
 def left_of(todo: Todo) -> Asks:
@@ -130,13 +130,13 @@ def left_of(todo: Todo) -> Asks:
 
 
 def missing_texts(work: TextWork, writer: Writer) -> dict[bytes, str]:
-    """Digest -> text, for the texts that a shelf lacks."""
+    """Digest -> text, for the texts that an artifact lacks."""
     by_digest = {text_digest(text): text for text in work.texts}
-    return {digest: by_digest[digest] for digest in writer.shelf.missing(list(by_digest))}
+    return {digest: by_digest[digest] for digest in writer.artifact.missing(list(by_digest))}
 
 
 def keep_texts(writer: Writer, missing: Mapping[bytes, str], found: TextRows) -> None:
-    """Put embeddings of texts into their shelf."""
+    """Put embeddings of texts into their artifact."""
     digests = list(missing)
     for rows in found.rows:
         writer.add(digests[: len(rows)], rows)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
 from bench.data.loader import Failure, Item, batches, stream
-from bench.engine.feeding import Fed, fed, lane_to
-from bench.engine.tower import DEFAULT_BATCH, Machine, Tower
+from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
+from bench.engine.transfer import DeviceBatch, on_device, transfer_to
 from bench.errors import BenchError
 from bench.models.network import Network, encode_texts
 from bench.plan.keys import row_key
@@ -32,7 +32,7 @@ TEXTS_PER_BATCH = 64
 
 
 class Rows(NamedTuple):
-    """Rows for a shelf, their digests, and the number of inputs that they came from."""
+    """Rows for an artifact, their digests, and the number of inputs that they came from."""
 
     digests: list[bytes]
     rows: npt.NDArray[Any]
@@ -69,20 +69,20 @@ class Asks:
 
 
 @dataclass(frozen=True)
-class Share:
+class NetworkWork:
     """What one network of a group does.
 
     Attributes:
-        asks: what it is asked about the items that its shelf lacks.
+        asks: what it is asked about the items that its artifact lacks.
     """
 
     network: Network
     pixels: Pixels
     asks: Asks
 
-    def rows(self, batch: Fed, tower: Tower | None) -> list[Rows]:
+    def rows(self, batch: DeviceBatch, encoder: DeviceEncoder | None) -> list[Rows]:
         """A batch's lacking items through the network; together where they are asked alike."""
-        if tower is None:
+        if encoder is None:
             return []
         by_asks: dict[tuple[str, ...], list[int]] = {}
         for row, asks in enumerate(self.asks.of(batch.keys)):
@@ -92,7 +92,7 @@ class Share:
         for asks, rows in by_asks.items():
             digests = [row_key(batch.keys[row], ask) for row in rows for ask in asks]
             some = None if len(rows) == len(batch.keys) else rows
-            found.append(Rows(digests, tower(batch.pixels, asks, some), len(rows)))
+            found.append(Rows(digests, encoder(batch.pixels, asks, some), len(rows)))
         return found
 
 
@@ -123,20 +123,20 @@ class Shard:
     items: Sequence[Item]
     pixels: Pixels
     size: int
-    shares: list[Share]
+    works: list[NetworkWork]
     batch: int = DEFAULT_BATCH
 
     def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Generator[Step, None, None]:
         """Decode, and put every batch through every network that lacks something of it."""
-        towers = [
-            Tower(share.network, model_of(share.network), share.pixels, machine.device) if len(share.asks) else None
-            for share in self.shares
+        encoders = [
+            DeviceEncoder(work.network, model_of(work.network), work.pixels, machine.device) if len(work.asks) else None
+            for work in self.works
         ]
         found = stream(self.items, self.pixels, self.size, workers=machine.workers, batch=self.batch)
-        with closing(fed(found, lane_to(machine.device))) as ready:
+        with closing(on_device(found, transfer_to(machine.device))) as ready:
             for batch in ready:
                 begun = time.perf_counter()
-                rows = [share.rows(batch, tower) for share, tower in zip(self.shares, towers, strict=True)]
+                rows = [work.rows(batch, encoder) for work, encoder in zip(self.works, encoders, strict=True)]
                 spent = time.perf_counter() - begun
                 yield Step(len(batch.keys) + len(batch.failures), rows, batch.failures, spent)
 
@@ -145,10 +145,10 @@ class Shard:
         planned = batches(self.items, self.pixels, self.size, self.batch)
         while some := list(islice(planned, batches_each)):
             items = [item for part in some for item in part]
-            shares = []
-            for share in self.shares:
-                shares.append(Share(share.network, share.pixels, share.asks.only([item.key for item in items])))
-            yield replace(self, items=items, shares=shares)
+            works = []
+            for work in self.works:
+                works.append(NetworkWork(work.network, work.pixels, work.asks.only([item.key for item in items])))
+            yield replace(self, items=items, works=works)
 
 
 class TextRows(NamedTuple):

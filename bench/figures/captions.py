@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.cards.schema import DatasetCard
 from bench.data.captions import with_captions
 from bench.data.samples import Sample
-from bench.engine.tower import Machine
+from bench.engine.device_encoder import Machine
 from bench.errors import BenchError
 from bench.figures import retrieval
 from bench.figures.retrieval import Gallery

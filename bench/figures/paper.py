@@ -14,7 +14,7 @@ from bench.cards.figure_schema import Drawing, FigureCard
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import parse, resolve
 from bench.data.preview import media_by_sample, preview
-from bench.engine.tower import Machine
+from bench.engine.device_encoder import Machine
 from bench.errors import BenchError, UnknownName
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
 from bench.plan.cells import Choices, Source, free_table, source_of

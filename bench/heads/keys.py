@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bench.cards.head_training import Draw, Instruction
-from bench.store.artifacts import Recipe
+from bench.store.artifacts import ArtifactKey
 
 
-def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None) -> Recipe:
+def query_key(
+    teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: int, draw: Draw | None = None
+) -> ArtifactKey:
     """What query outputs are made of.
 
     Args:
@@ -19,9 +21,9 @@ def query_recipe(teacher: Mapping[str, Any], pixels: Mapping[str, Any], size: in
         draw: of active dropout.
     """
     inputs = {**teacher, "pixels": dict(pixels), "size": size}
-    return Recipe("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
+    return ArtifactKey("queries", inputs if draw is None else {**inputs, "dropout": list(draw)})
 
 
-def target_recipe(queries: Recipe, instruction: Instruction) -> Recipe:
+def target_key(queries: ArtifactKey, instruction: Instruction) -> ArtifactKey:
     """What targets are made of: their draw is that of the query outputs."""
-    return Recipe("targets", {"queries": queries.key, "instruction": instruction.model_dump()})
+    return ArtifactKey("targets", {"queries": queries.hash, "instruction": instruction.model_dump()})

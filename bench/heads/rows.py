@@ -1,4 +1,4 @@
-"""Where training reads from: arrays or shelves of the store, mapped from the disk and read a batch at a time."""
+"""Where training reads from: arrays or artifacts of the store, mapped from the disk and read a batch at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import xxhash
 
 from bench.errors import DataError
 from bench.heads.heads import Floats
-from bench.store.artifacts import Shelf
+from bench.store.artifacts import Artifact
 
 Positions = npt.NDArray[np.int64]
 PROBED = 16
@@ -71,19 +71,19 @@ class ArrayRows:
 
 
 @dataclass(frozen=True, eq=False)
-class ShelfRows:
-    """The rows of a shelf under these digests; a digest may stand there more than once.
+class ArtifactRows:
+    """The rows of an artifact under these digests; a digest may stand there more than once.
 
     Raises:
         DataError: a digest has no row.
     """
 
     name: str
-    shelf: Shelf
+    artifact: Artifact
     digests: Sequence[bytes]
 
     def __post_init__(self) -> None:
-        missing = self.shelf.missing(self.digests)
+        missing = self.artifact.missing(self.digests)
         if missing:
             raise DataError(
                 f"{self.name}: {len(missing)} of {len(self.digests)} rows are not in the store, first {missing[0].hex()}",
@@ -92,15 +92,15 @@ class ShelfRows:
 
     @property
     def width(self) -> int:
-        """The width of the shelf's rows."""
-        return int(self.shelf.rows(self.digests[:1]).shape[1])
+        """The width of the artifact's rows."""
+        return int(self.artifact.rows(self.digests[:1]).shape[1])
 
     def __len__(self) -> int:
         return len(self.digests)
 
     def take(self, positions: Positions) -> Floats:
         """The rows at these positions."""
-        return self.shelf.rows([self.digests[position] for position in positions.tolist()])
+        return self.artifact.rows([self.digests[position] for position in positions.tolist()])
 
 
 def npy(path: Path) -> ArrayRows:

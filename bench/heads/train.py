@@ -38,7 +38,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
 
 @dataclass(frozen=True)
-class Job:
+class HeadToTrain:
     """One head to train.
 
     Attributes:
@@ -72,7 +72,7 @@ def order(count: int, seed: int, epoch: int) -> Positions:
 
 
 def train(
-    jobs: Sequence[Job],
+    heads: Sequence[HeadToTrain],
     schedule: Schedule,
     seed: int,
     *,
@@ -99,18 +99,18 @@ def train(
         DataError: numbers of rows or widths differ, there are fewer rows than one batch, or a row is not finite.
         BenchError: a loss is not finite any more, or the checkpoint is of another training.
     """
-    count = _checked(jobs, schedule)
-    running = [_Running(job, seed, device, schedule) for job in jobs]
+    count = _checked(heads, schedule)
+    running = [_Running(head, seed, device, schedule) for head in heads]
     fingerprint = {
         "seed": seed,
         "rows": count,
         "schedule": schedule.model_dump(),
-        "jobs": [_facts(job) for job in jobs],
+        "jobs": [_facts(head) for head in heads],
     }
     steps = count // schedule.batch
     done = 0
     if saved is not None and saved.exists():
-        done = checkpoint.restore(saved, fingerprint, {run.job.name: run.tensors() for run in running})
+        done = checkpoint.restore(saved, fingerprint, {run.head.name: run.tensors() for run in running})
     last = time.monotonic()
     with bar("training heads", schedule.epochs * steps, "steps", show=show) as progress:
         progress.advance(done)
@@ -122,60 +122,60 @@ def train(
                 done += 1
                 progress.advance(1)
                 if saved is not None and time.monotonic() - last >= every:
-                    checkpoint.write(saved, fingerprint, done, {run.job.name: run.tensors() for run in running})
+                    checkpoint.write(saved, fingerprint, done, {run.head.name: run.tensors() for run in running})
                     last = time.monotonic()
     if saved is not None:
         saved.unlink(missing_ok=True)
-    return {run.job.name: Trained(state_of(run.module), run.losses.numpy()) for run in running}
+    return {run.head.name: Trained(state_of(run.module), run.losses.numpy()) for run in running}
 
 
-def _checked(jobs: Sequence[Job], schedule: Schedule) -> int:
+def _checked(heads: Sequence[HeadToTrain], schedule: Schedule) -> int:
     """The number of rows, which all jobs share."""
-    names = [job.name for job in jobs]
+    names = [head.name for head in heads]
     if not names or len(set(names)) < len(names) or any("/" in name or not name for name in names):
         raise BenchError(f"heads called {names}", "give each head a name of its own, without a slash")
-    count = len(jobs[0].features)
-    for job in jobs:
-        if not job.targets:
-            raise DataError(f"{job.name}: no targets", "give one source of targets, or one an epoch")
-        for rows in (job.features, *job.targets):
+    count = len(heads[0].features)
+    for head in heads:
+        if not head.targets:
+            raise DataError(f"{head.name}: no targets", "give one source of targets, or one an epoch")
+        for rows in (head.features, *head.targets):
             if len(rows) != count:
                 raise DataError(
-                    f"{rows.name} has {len(rows)} rows, and {jobs[0].features.name} has {count}",
+                    f"{rows.name} has {len(rows)} rows, and {heads[0].features.name} has {count}",
                     "heads that are trained together need one row a picture in every source",
                 )
-        widths = {rows.name: rows.width for rows in job.targets}
+        widths = {rows.name: rows.width for rows in head.targets}
         if len(set(widths.values())) > 1:
-            raise DataError(f"{job.name}: targets of different widths: {widths}", "use one teacher for all epochs")
+            raise DataError(f"{head.name}: targets of different widths: {widths}", "use one teacher for all epochs")
     if count < schedule.batch:
         raise DataError(
-            f"{jobs[0].features.name} has {count} rows, fewer than one batch of {schedule.batch}",
+            f"{heads[0].features.name} has {count} rows, fewer than one batch of {schedule.batch}",
             "use more pictures, or a smaller batch",
         )
     return count
 
 
-def _facts(job: Job) -> dict[str, object]:
+def _facts(head: HeadToTrain) -> dict[str, object]:
     """What tells a training apart, as far as a checkpoint must know."""
     return {
-        "name": job.name,
-        "features": [job.features.width, probe(job.features)],
-        "targets": [[rows.width, probe(rows)] for rows in job.targets],
-        "design": job.design.model_dump(),
-        "scale": job.scale,
-        "loss": job.loss,
+        "name": head.name,
+        "features": [head.features.width, probe(head.features)],
+        "targets": [[rows.width, probe(rows)] for rows in head.targets],
+        "design": head.design.model_dump(),
+        "scale": head.scale,
+        "loss": head.loss,
     }
 
 
 class _Running:
     """A head in training: its module, the momentum of each parameter, and the losses so far."""
 
-    def __init__(self, job: Job, seed: int, device: str, schedule: Schedule) -> None:
-        self.job, self.schedule = job, schedule
-        self.loss = loss_named(job.loss)
-        self.module: Projection = started(job.design, job.features.width, job.targets[0].width, seed).to(device)
+    def __init__(self, head: HeadToTrain, seed: int, device: str, schedule: Schedule) -> None:
+        self.head, self.schedule = head, schedule
+        self.loss = loss_named(head.loss)
+        self.module: Projection = started(head.design, head.features.width, head.targets[0].width, seed).to(device)
         self.velocity = {name: torch.zeros_like(weight) for name, weight in self.module.named_parameters()}
-        steps = len(job.features) // schedule.batch * schedule.epochs
+        steps = len(head.features) // schedule.batch * schedule.epochs
         self.losses = torch.zeros(steps)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -184,11 +184,11 @@ class _Running:
         return {**weights, **{f"velocity/{name}": v for name, v in self.velocity.items()}, "losses": self.losses}
 
     def step(self, features: Tensor, targets: Tensor, number: int) -> None:
-        loss = self.loss(self.module(features), targets, self.job.scale)
+        loss = self.loss(self.module(features), targets, self.head.scale)
         value = float(loss.detach())
         if not np.isfinite(value):
             raise BenchError(
-                f"{self.job.name}: the loss of step {number + 1} is {value}",
+                f"{self.head.name}: the loss of step {number + 1} is {value}",
                 "lower the learning rate, or look at the data",
             )
         self.losses[number] = value
@@ -213,5 +213,5 @@ def _step(running: Sequence[_Running], epoch: int, positions: Positions, number:
         return taken[id(rows)]
 
     for run in running:
-        targets = run.job.targets[epoch % len(run.job.targets)]
-        run.step(batch(run.job.features), batch(targets), number)
+        targets = run.head.targets[epoch % len(run.head.targets)]
+        run.step(batch(run.head.features), batch(targets), number)

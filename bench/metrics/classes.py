@@ -81,8 +81,12 @@ def _union(labels: list[Token], spoken: list[Token], where: str) -> _Universe:
         twin = seen.setdefault(name.casefold(), name)
         if twin != name:
             raise BenchError(f"{where}: a class is written {twin!r} and {name!r}", "write it one way")
-    unseen = [name for name in names if name not in labels]
-    return _Universe(names, len(names), (f"predicted, but no sample's label: {', '.join(unseen)}",) if unseen else ())
+    queries_lacking = [name for name in names if name not in labels]
+    return _Universe(
+        names,
+        len(names),
+        (f"predicted, but no sample's label: {', '.join(queries_lacking)}",) if queries_lacking else (),
+    )
 
 
 def _index(value: Token, universe: _Universe, prediction: bool) -> int | None:

@@ -70,7 +70,7 @@ MOVES: dict[int, str] = {
     17: "raised chin",
     20: "stretched lips",
     23: "tightened lips",
-    25: "parted lips",
+    25: "open lips",
     26: "dropped jaw",
 }
 VISIBLE, SLIGHT = 0.2, 0.5

@@ -26,7 +26,7 @@ OFFICIAL = {
 }
 # The published schedule takes steps of 512 pictures, and the miniature has 588: one step an epoch, which moves no head.
 # Dropout in the teacher would ask for a pass an epoch, and layers as wide as the real ones for most of the run's time.
-RECIPE: Mapping[str, Any] = {
+TRAINING: Mapping[str, Any] = {
     "dropout": False,
     "schedule": {"epochs": 20, "batch": 64, "rate": 1e-2},
     "design": {"hidden": 256},
@@ -60,14 +60,14 @@ class MiniWorld:
     Attributes:
         data: dataset -> its root.
         weights: the folder of the checkpoints, under their official names.
-        recipe: facts that rule over those of every head's recipe.
+        training: facts that rule over those of every head's training.
         counts: dataset -> fold -> samples per class, in the order of the card's classes.
     """
 
     data: Mapping[str, Path]
     weights: Path
     counts: Mapping[str, Mapping[str, tuple[int, ...]]]
-    recipe: Mapping[str, Any]
+    training: Mapping[str, Any]
 
 
 def build(cache: Path) -> MiniWorld:
@@ -86,7 +86,7 @@ def build(cache: Path) -> MiniWorld:
                 "make room there (250 MB), or set XDG_CACHE_HOME to a folder that can be written",
             ) from error
     data = {name: place / "data" / folder for name, folder in FOLDERS.items()}
-    return MiniWorld(data, place / "weights", COUNTS, RECIPE)
+    return MiniWorld(data, place / "weights", COUNTS, TRAINING)
 
 
 def _version() -> str:

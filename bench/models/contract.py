@@ -96,7 +96,7 @@ class Generator(Protocol):
 
 
 @runtime_checkable
-class Teaches(Protocol):
+class TeacherModel(Protocol):
     """A model whose reading of a face, under an instruction, a projection head is trained towards.
 
     Its work is cut where instructions part, so that a face goes through the image tower once; see

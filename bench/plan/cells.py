@@ -59,7 +59,7 @@ class Source:
     def seeds(self) -> tuple[int | None, ...]:
         """The seeds of its head's trainings, or None alone where nothing is trained."""
         head = self.variant.card.head
-        return head.recipe.seeds if head is not None and head.trained and head.recipe is not None else (None,)
+        return head.training.seeds if head is not None and head.trained and head.training is not None else (None,)
 
     def cell(self, dataset: str, seed: int | None = None) -> CellKey:
         """The cell of this row in a dataset's column."""

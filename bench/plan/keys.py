@@ -1,4 +1,4 @@
-"""What an artifact is made of: the recipes and row keys that the store files embeddings, answers and targets under.
+"""What an artifact is made of: the artifact keys and row keys that the store files embeddings, answers and targets under.
 
 Whatever must recompute a row when it changes is in here; whatever must not, is not.
 """
@@ -11,7 +11,7 @@ from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.models.network import PARTED, Network
 from bench.plan.cells import Source
-from bench.store.artifacts import Recipe
+from bench.store.artifacts import ArtifactKey
 from bench.store.digests import Keys, keys_of, whole
 
 CorpusKey = tuple[str, str]
@@ -50,7 +50,7 @@ def asks_of(source: Source, dataset: DatasetCard) -> list[str]:
     return [f"{asked}{PARTED}{name}" for name in dataset.classes]
 
 
-def vision_recipe(network: Network, source: Source) -> Recipe:
+def vision_key(network: Network, source: Source) -> ArtifactKey:
     """What the vision side's output is made of.
 
     Which frames of a clip were seen is in an item's digest and not here. A network that takes whole clips has the frame rule
@@ -62,12 +62,12 @@ def vision_recipe(network: Network, source: Source) -> Recipe:
         inputs["frames"] = source.protocol.frames.model_dump(mode="json")
     question = source.variant.card.question
     if question is not None:
-        return Recipe("answers" if question.mode == "answer" else "likelihoods", inputs)
+        return ArtifactKey("answers" if question.mode == "answer" else "likelihoods", inputs)
     if facts.model == "joint-scorer":
-        return Recipe("scores", inputs)
-    return Recipe("frames" if facts.sees == "images" else "clips", inputs)
+        return ArtifactKey("scores", inputs)
+    return ArtifactKey("frames" if facts.sees == "images" else "clips", inputs)
 
 
-def text_recipe(network: Network) -> Recipe:
+def text_key(network: Network) -> ArtifactKey:
     """What the text side's output is made of."""
-    return Recipe("texts", network.identity)
+    return ArtifactKey("texts", network.identity)

@@ -19,15 +19,15 @@ from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of
 from bench.models.network import Network
 from bench.plan.cells import Cell
-from bench.plan.keys import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
-from bench.plan.trainings import Course
-from bench.store.artifacts import Recipe, Shelf, Store
+from bench.plan.keys import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_key, vision_key
+from bench.plan.trainings import TrainingGroup
+from bench.store.artifacts import Artifact, ArtifactKey, Store
 from bench.store.digests import Keys, Places, distinct, find, joined
 
 
 @dataclass(frozen=True, eq=False)
 class Todo:
-    """Items that a shelf lacks something of, each once, and what each is to be asked.
+    """Items that an artifact lacks something of, each once, and what each is to be asked.
 
     What that means to a network says `bench.models.network.respond`.
 
@@ -52,7 +52,7 @@ class Todo:
 
 @dataclass
 class VisionWork:
-    """One shelf of vision outputs: a network under an input protocol, over every dataset that asks for it.
+    """One artifact of vision outputs: a network under an input protocol, over every dataset that asks for it.
 
     Attributes:
         inputs: opened dataset -> what the network sees of it.
@@ -61,7 +61,7 @@ class VisionWork:
         missing: what is not in the store.
     """
 
-    recipe: Recipe
+    key: ArtifactKey
     network: Network
     protocol: Protocol
     inputs: dict[CorpusKey, Inputs] = field(default_factory=dict)
@@ -88,8 +88,8 @@ class VisionWork:
         """A few digits for `geometry`."""
         return hashlib.blake2b(self.geometry.encode(), digest_size=3).hexdigest()
 
-    def lacking(self, shelf: Shelf) -> Todo:
-        """Every item of every dataset, each once, that has asks without a row in the shelf."""
+    def lacking(self, artifact: Artifact) -> Todo:
+        """Every item of every dataset, each once, that has asks without a row in the artifact."""
         inputs, asks = list(self.inputs.values()), [tuple(self.asks[corpus]) for corpus in self.inputs]
         keys = joined([each.keys for each in inputs])
         owner = np.repeat(np.arange(len(inputs)), [len(each.keys) for each in inputs])
@@ -97,7 +97,7 @@ class VisionWork:
         chosen = np.full(len(places), -1, np.int64)
         sets: dict[tuple[str, ...], int] = {}
         for every, here in _asked(keys, owner, asks, places):
-            absent = np.stack([shelf.find(row_keys(keys[places[here]], ask)) < 0 for ask in every], axis=1)
+            absent = np.stack([artifact.find(row_keys(keys[places[here]], ask)) < 0 for ask in every], axis=1)
             patterns, of = np.unique(absent, axis=0, return_inverse=True)
             numbers = []
             for pattern in patterns.tolist():
@@ -131,9 +131,9 @@ def _asked(
 
 @dataclass
 class TextWork:
-    """One shelf of text embeddings."""
+    """One artifact of text embeddings."""
 
-    recipe: Recipe
+    key: ArtifactKey
     network: Network
     texts: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -148,7 +148,7 @@ class Plan:
         corpora: (dataset, frame rule) -> the opened dataset.
         absent: datasets that are not on this machine -> the message that says how to get them.
         unweighted: weights that are not on this machine -> likewise.
-        courses: the heads that the cells need trained, and what that takes beside the vision work.
+        trainings: the heads that the cells need trained, and what that takes beside the vision work.
         naive: passes of a picture through a tower in the published script's way: once a cell.
     """
 
@@ -158,12 +158,12 @@ class Plan:
     texts: dict[str, TextWork] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     unweighted: dict[str, str] = field(default_factory=dict)
-    courses: list[Course] = field(default_factory=list)
+    trainings: list[TrainingGroup] = field(default_factory=list)
     naive: int = 0
 
     def vision_of(self, cell: Cell, network: Network) -> VisionWork:
         """The vision work that a cell reads."""
-        return self.vision[vision_recipe(network, cell.source).key]
+        return self.vision[vision_key(network, cell.source).hash]
 
     @property
     def encodes(self) -> int:
@@ -178,7 +178,7 @@ class Plan:
 
 def make(
     cells: Iterable[Cell],
-    courses: Sequence[Course] = (),
+    trainings: Sequence[TrainingGroup] = (),
     *,
     open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None],
     network_of: Callable[[Variant, SideName], Network],
@@ -188,20 +188,20 @@ def make(
 
     Args:
         cells: what is to be filled.
-        courses: what is to be trained.
+        trainings: what is to be trained.
         open_corpus: opens a dataset under a frame rule, or gives None where it is not here.
         network_of: the network on a side of a variant.
         store: tells what is there already.
     """
-    plan = Plan(cells=list(cells), courses=list(courses))
+    plan = Plan(cells=list(cells), trainings=list(trainings))
     seen: dict[tuple[CorpusKey, bool], Inputs] = {}
     for cell in plan.cells:
         network = network_of(cell.source.variant, "image")
         rule = cell.source.protocol.frames
         corpus = _corpus(plan, cell, rule, open_corpus)
         plan.naive += naive_passes(cell.dataset, rule, corpus)
-        recipe = vision_recipe(network, cell.source)
-        work = plan.vision.setdefault(recipe.key, VisionWork(recipe, network, cell.source.protocol))
+        artifact_key = vision_key(network, cell.source)
+        work = plan.vision.setdefault(artifact_key.hash, VisionWork(artifact_key, network, cell.source.protocol))
         if corpus is None:
             work.estimates.setdefault(cell.dataset.name, estimate(cell.dataset, rule, network))
         else:
@@ -212,26 +212,26 @@ def make(
         if network.facts.model == "dual-encoder":
             texts = [text for row in cell.source.texts(cell.dataset.classes) for text in row]
             ask_texts(plan, network_of(cell.source.variant, "text"), texts)
-    for course in plan.courses:
-        _ask_features(plan, course)
+    for group in plan.trainings:
+        _ask_features(plan, group)
     for work in plan.vision.values():
         _drop_shared_estimates(work, plan)
-        work.missing = work.lacking(store.open(work.recipe))
+        work.missing = work.lacking(store.open(work.key))
     note_missing_texts(plan, store)
     return plan
 
 
-def _ask_features(plan: Plan, course: Course) -> None:
-    """The encoders' embeddings of the pictures that heads are trained on, on the shelves that scoring reads."""
-    key = corpus_key(course.dataset, course.lessons[0].source.protocol.frames)
-    for lesson in course.unlearnt:
-        network = course.encoders[str(lesson.variant)]
-        recipe = vision_recipe(network, lesson.source)
-        work = plan.vision.setdefault(recipe.key, VisionWork(recipe, network, lesson.source.protocol))
-        if course.corpus is None:
-            work.estimates.setdefault(course.dataset.name, course.pictures)
+def _ask_features(plan: Plan, group: TrainingGroup) -> None:
+    """The encoders' embeddings of the pictures that heads are trained on, on the artifacts that scoring reads."""
+    key = corpus_key(group.dataset, group.jobs[0].source.protocol.frames)
+    for job in group.unfinished:
+        network = group.encoders[str(job.variant)]
+        artifact_key = vision_key(network, job.source)
+        work = plan.vision.setdefault(artifact_key.hash, VisionWork(artifact_key, network, job.source.protocol))
+        if group.corpus is None:
+            work.estimates.setdefault(group.dataset.name, group.pictures)
         else:
-            work.inputs.setdefault(key, inputs_of(course.corpus, per_frame=True))
+            work.inputs.setdefault(key, inputs_of(group.corpus, per_frame=True))
             work.asks.setdefault(key, {}).setdefault("")
         ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
 
@@ -258,8 +258,8 @@ def _corpus(
 
 def ask_texts(plan: Plan, network: Network, texts: Iterable[str]) -> None:
     """Add texts to what a plan needs of a network; `note_missing_texts` then finds those that are not stored."""
-    recipe = text_recipe(network)
-    work = plan.texts.setdefault(recipe.key, TextWork(recipe, network))
+    artifact_key = text_key(network)
+    work = plan.texts.setdefault(artifact_key.hash, TextWork(artifact_key, network))
     work.texts = list(dict.fromkeys([*work.texts, *texts]))
 
 
@@ -267,7 +267,7 @@ def note_missing_texts(plan: Plan, store: Store) -> None:
     """Find out which of the texts that a plan needs are not in the store."""
     for work in plan.texts.values():
         digests = {text_digest(text): text for text in work.texts}
-        work.missing = [digests[digest] for digest in store.open(work.recipe).missing(list(digests))]
+        work.missing = [digests[digest] for digest in store.open(work.key).missing(list(digests))]
 
 
 def _drop_shared_estimates(work: VisionWork, plan: Plan) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.data.items import Items
 from bench.plan.plan import Plan, VisionWork
-from bench.plan.trainings import Course
+from bench.plan.trainings import TrainingGroup
 
 
 def as_facts(plan: Plan) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def as_facts(plan: Plan) -> dict[str, Any]:
         "bytes_to_read": sum(work["bytes_to_read"] for work in works),
         "texts_to_do": sum(len(work.missing) for work in plan.texts.values()),
         "vision": works,
-        "courses": [_course_facts(course) for course in plan.courses],
+        "trainings": [_training_facts(group) for group in plan.trainings],
         "datasets_absent": plan.absent,
         "weights_absent": plan.unweighted,
     }
@@ -52,27 +52,29 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
     }
 
 
-def _course_facts(course: Course) -> dict[str, Any]:
-    """A course's heads and the teacher's passes that they need: what is missing of each."""
+def _training_facts(group: TrainingGroup) -> dict[str, Any]:
+    """A group's heads and the teacher's passes that they need: what is missing of each."""
     return {
-        "dataset": course.dataset.name,
-        "pictures": course.pictures,
-        "heads": len(course.heads),
-        "heads_to_do": len(course.lacking),
+        "dataset": group.dataset.name,
+        "pictures": group.pictures,
+        "heads": len(group.heads),
+        "heads_to_do": len(group.lacking),
         "teachers": [
             {
-                "method": teaching.network.method,
-                "pictures_through_the_tower": len(teaching.unseen) if course.corpus is not None else course.pictures,
+                "method": passes.network.method,
+                "pictures_through_the_tower": len(passes.queries_lacking)
+                if group.corpus is not None
+                else group.pictures,
                 "passes": [
                     {
                         "instruction": told.text if told.noise is None else f"noise {told.noise}",
                         "epoch": None if draw is None else draw.epoch,
                         "to_do": missing,
                     }
-                    for (told, draw), missing in teaching.untold.items()
+                    for (told, draw), missing in passes.targets_lacking.items()
                 ],
             }
-            for teaching in course.teachings
+            for passes in group.teacher_passes
         ],
     }
 
@@ -109,16 +111,16 @@ def as_text(plan: Plan) -> str:
         f"A loop over the cells would make {facts['loop_over_cells']:,}.",
         f"{facts['texts_to_do']:,} texts to encode; {facts['bytes_to_read'] / 1e9:.2f} GB of files to decode.",
     ]
-    for course in facts["courses"]:
+    for group in facts["trainings"]:
         lines.append(
-            f"{course['heads']} heads are trained on {course['pictures']:,} pictures of {course['dataset']}; "
-            f"{course['heads_to_do']} are to do."
+            f"{group['heads']} heads are trained on {group['pictures']:,} pictures of {group['dataset']}; "
+            f"{group['heads_to_do']} are to do."
         )
-        for teacher in course["teachers"]:
+        for teacher in group["teachers"]:
             told = len({done["instruction"] for done in teacher["passes"]})
             to_do = sum(done["to_do"] > 0 for done in teacher["passes"])
             lines.append(
-                f"{teacher['method']} teaches: {teacher['pictures_through_the_tower']:,} pictures through its tower, and "
+                f"{teacher['method']} as the teacher: {teacher['pictures_through_the_tower']:,} pictures through its tower, and "
                 f"{len(teacher['passes'])} passes for {told} instructions, {to_do} of them to do."
             )
     if any(work["estimated"] for work in facts["vision"]):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.cards.catalog import Catalog
-from bench.cards.head_training import Draw, HeadRecipe, Instruction
+from bench.cards.head_training import Draw, HeadTraining, Instruction
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant, merged
@@ -23,11 +23,11 @@ from bench.data.corpus import Corpus
 from bench.data.items import Items, inputs_of
 from bench.data.loader import Item
 from bench.errors import BenchError, DataError
-from bench.heads.keys import query_recipe, target_recipe
+from bench.heads.keys import query_key, target_key
 from bench.models.network import Network
 from bench.plan.cells import Choices, Source, source_of
-from bench.plan.keys import vision_recipe
-from bench.store.artifacts import Recipe, Store
+from bench.plan.keys import vision_key
+from bench.store.artifacts import ArtifactKey, Store
 from bench.store.digests import whole
 
 VERSION = "1"
@@ -43,7 +43,7 @@ class HeadKey(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TrainingJob:
     """The head of a variant, trained once a seed.
 
     Attributes:
@@ -51,7 +51,7 @@ class Lesson:
     """
 
     source: Source
-    recipe: HeadRecipe
+    training: HeadTraining
     seeds: tuple[int, ...]
 
     @property
@@ -62,9 +62,9 @@ class Lesson:
     @property
     def draws(self) -> tuple[Draw | None, ...]:
         """The teacher's passes: one, or with active dropout one an epoch."""
-        if not self.recipe.dropout:
+        if not self.training.dropout:
             return (None,)
-        return tuple(Draw(DRAW_SEED, epoch) for epoch in range(self.recipe.schedule.epochs))
+        return tuple(Draw(DRAW_SEED, epoch) for epoch in range(self.training.schedule.epochs))
 
     @property
     def keys(self) -> list[HeadKey]:
@@ -72,73 +72,73 @@ class Lesson:
         return [HeadKey(str(self.variant), seed) for seed in self.seeds]
 
 
-def recipe_of(variant: Variant) -> HeadRecipe:
+def training_of(variant: Variant) -> HeadTraining:
     """How the head of a variant is trained.
 
     Raises:
         BenchError: its card does not say.
     """
     head = variant.card.head
-    if head is None or head.recipe is None:
-        raise BenchError(f"{variant} has no head that could be trained", "state a [head.recipe] in its card")
-    return head.recipe
+    if head is None or head.training is None:
+        raise BenchError(f"{variant} has no head that could be trained", "state a [head.training] in its card")
+    return head.training
 
 
-def lesson_of(variant: Variant, catalog: Catalog, changes: Mapping[str, Any], seeds: Sequence[int] = ()) -> Lesson:
-    """The lesson of a variant.
+def job_of(variant: Variant, catalog: Catalog, changes: Mapping[str, Any], seeds: Sequence[int] = ()) -> TrainingJob:
+    """The training job of a variant.
 
     Args:
-        changes: facts that rule over the card's recipe.
-        seeds: instead of the recipe's own.
+        changes: facts that rule over the card's training.
+        seeds: instead of the training's own.
     """
-    recipe = recipe_of(variant)
+    training = training_of(variant)
     if changes:
-        recipe = HeadRecipe.model_validate(merged(recipe.model_dump(), changes))
-    source = source_of(variant, "", recipe.protocol, catalog, Choices())
-    return Lesson(source, recipe, tuple(seeds) or recipe.seeds)
+        training = HeadTraining.model_validate(merged(training.model_dump(), changes))
+    source = source_of(variant, "", training.protocol, catalog, Choices())
+    return TrainingJob(source, training, tuple(seeds) or training.seeds)
 
 
 @dataclass
-class Teaching:
-    """One teacher's work on a course's pictures.
+class TeacherPasses:
+    """What one teacher must still be run for on a group's pictures.
 
     Attributes:
         queries: draw -> what its query outputs are made of.
         targets: what it is told, under which draw -> what the targets are made of.
-        unseen: pictures that lack the query outputs of some draw.
-        untold: (instruction, draw) -> how many pictures lack that target.
+        queries_lacking: pictures that lack the query outputs of some draw.
+        targets_lacking: (instruction, draw) -> how many pictures lack that target.
     """
 
     network: Network
-    queries: dict[Draw | None, Recipe] = field(default_factory=dict)
-    targets: dict[tuple[Instruction, Draw | None], Recipe] = field(default_factory=dict)
-    unseen: set[bytes] = field(default_factory=set)
-    untold: dict[tuple[Instruction, Draw | None], int] = field(default_factory=dict)
+    queries: dict[Draw | None, ArtifactKey] = field(default_factory=dict)
+    targets: dict[tuple[Instruction, Draw | None], ArtifactKey] = field(default_factory=dict)
+    queries_lacking: set[bytes] = field(default_factory=set)
+    targets_lacking: dict[tuple[Instruction, Draw | None], int] = field(default_factory=dict)
 
 
 class TrainedHead(NamedTuple):
     """A head that is trained or will be: what it is made of, and its file."""
 
-    recipe: Recipe
+    key: ArtifactKey
     path: Path
 
 
 @dataclass
-class Course:
-    """Lessons on the same pictures, prepared alike, on the same schedule; trained in one pass a seed.
+class TrainingGroup:
+    """Training jobs on the same pictures, prepared alike, on the same schedule; trained in one pass per seed.
 
     Attributes:
         corpus: the pictures; None where they are not on this machine.
         encoders: variant -> the network that its head stands on.
-        teachings: what the lessons that lack a head ask of teachers.
+        teacher_passes: what the jobs that lack a head ask of teachers.
     """
 
-    lessons: Sequence[Lesson]
+    jobs: Sequence[TrainingJob]
     dataset: DatasetCard
     corpus: Corpus | None
     encoders: dict[str, Network] = field(default_factory=dict)
     heads: dict[HeadKey, TrainedHead] = field(default_factory=dict)
-    teachings: list[Teaching] = field(default_factory=list)
+    teacher_passes: list[TeacherPasses] = field(default_factory=list)
 
     @cached_property
     def digests(self) -> list[bytes]:
@@ -164,10 +164,10 @@ class Course:
         return [key for key, head in self.heads.items() if not head.path.exists()]
 
     @property
-    def unlearnt(self) -> list[Lesson]:
-        """The lessons of which some head has no file."""
+    def unfinished(self) -> list[TrainingJob]:
+        """The jobs of which some head has no file."""
         lacking = set(self.lacking)
-        return [lesson for lesson in self.lessons if not lacking.isdisjoint(lesson.keys)]
+        return [job for job in self.jobs if not lacking.isdisjoint(job.keys)]
 
 
 def announced(card: DatasetCard) -> int:
@@ -175,53 +175,53 @@ def announced(card: DatasetCard) -> int:
     return next((counts.total or sum(map(sum, counts.folds.values())) for counts in card.counts.values()), 0)
 
 
-def courses_of(
-    lessons: Iterable[Lesson],
+def trainings_of(
+    jobs: Iterable[TrainingJob],
     catalog: Catalog,
     *,
     open_corpus: Callable[[DatasetCard, FrameSampling], Corpus | None],
     network_of: Callable[[Variant], Network],
-    teacher_of: Callable[[HeadRecipe], Network],
+    teacher_of: Callable[[HeadTraining], Network],
     store: Store,
-) -> list[Course]:
-    """Group lessons and work out what is done and what is not.
+) -> list[TrainingGroup]:
+    """Group training jobs and work out what is done and what is not.
 
     Args:
         open_corpus: opens a dataset, or gives None where it is not here.
         network_of: a variant's encoder.
-        teacher_of: the teacher that a recipe names.
+        teacher_of: the teacher that a training names.
         store: tells what is there already.
 
     Raises:
         BenchError: the encoder is none of pictures.
         DataError: pictures cannot be read, or are fewer than a batch.
     """
-    groups: dict[tuple[str, ...], list[Lesson]] = {}
-    for lesson in lessons:
-        recipe = lesson.recipe
-        shared = (recipe.dataset, recipe.protocol, recipe.schedule.model_dump_json(), str(lesson.seeds))
-        groups.setdefault(shared, []).append(lesson)
-    courses = []
-    for group in groups.values():
-        card = catalog.dataset(group[0].recipe.dataset)
-        course = Course(group, card, open_corpus(card, group[0].source.protocol.frames))
-        _check(course)
-        for lesson in group:
-            _place(course, lesson, network_of(lesson.variant), teacher_of(lesson.recipe), store)
-        _ask_teachers(course, teacher_of, store)
-        courses.append(course)
-    return courses
+    alike: dict[tuple[str, ...], list[TrainingJob]] = {}
+    for job in jobs:
+        training = job.training
+        shared = (training.dataset, training.protocol, training.schedule.model_dump_json(), str(job.seeds))
+        alike.setdefault(shared, []).append(job)
+    trainings = []
+    for some in alike.values():
+        card = catalog.dataset(some[0].training.dataset)
+        group = TrainingGroup(some, card, open_corpus(card, some[0].source.protocol.frames))
+        _check(group)
+        for job in some:
+            _place(group, job, network_of(job.variant), teacher_of(job.training), store)
+        _ask_teachers(group, teacher_of, store)
+        trainings.append(group)
+    return trainings
 
 
-def _check(course: Course) -> None:
-    corpus, batch = course.corpus, course.lessons[0].recipe.schedule.batch
+def _check(group: TrainingGroup) -> None:
+    corpus, batch = group.corpus, group.jobs[0].training.schedule.batch
     if corpus is None:
         return
-    refuse(course.dataset.name, {corpus.samples[at].id: reason for at, reason in corpus.unreadable.items()})
-    if len(course.digests) < batch:
+    refuse(group.dataset.name, {corpus.samples[at].id: reason for at, reason in corpus.unreadable.items()})
+    if len(group.digests) < batch:
         raise DataError(
-            f"{course.dataset.name} at {corpus.root} has {len(course.digests)} pictures, fewer than one batch of {batch}",
-            "check the folder, or state a smaller head.recipe.schedule.batch",
+            f"{group.dataset.name} at {corpus.root} has {len(group.digests)} pictures, fewer than one batch of {batch}",
+            "check the folder, or state a smaller head.training.schedule.batch",
         )
 
 
@@ -240,56 +240,58 @@ def refuse(dataset: str, lost: Mapping[str, str]) -> None:
         )
 
 
-def _place(course: Course, lesson: Lesson, network: Network, teacher: Network, store: Store) -> None:
-    """Name the files of a lesson's heads."""
+def _place(group: TrainingGroup, job: TrainingJob, network: Network, teacher: Network, store: Store) -> None:
+    """Name the files of a job's heads."""
     if network.facts.model != "dual-encoder" or network.facts.sees != "images":
-        raise BenchError(f"{lesson.variant} is no dual encoder of pictures", "a head is trained on one")
-    course.encoders[str(lesson.variant)] = network
-    pictures = hashlib.blake2b(b"".join(course.digests), digest_size=16).hexdigest()
-    for key in lesson.keys:
-        recipe = Recipe(
+        raise BenchError(f"{job.variant} is no dual encoder of pictures", "a head is trained on one")
+    group.encoders[str(job.variant)] = network
+    pictures = hashlib.blake2b(b"".join(group.digests), digest_size=16).hexdigest()
+    for key in job.keys:
+        artifact_key = ArtifactKey(
             "trained",
             {
                 "version": VERSION,
-                "features": vision_recipe(network, lesson.source).key,
-                "targets": [recipe.key for recipe in target_recipes(lesson, teacher)],
+                "features": vision_key(network, job.source).hash,
+                "targets": [each.hash for each in target_keys(job, teacher)],
                 "pictures": pictures,
-                "design": lesson.recipe.design.model_dump(),
-                "loss": lesson.recipe.loss,
-                "schedule": lesson.recipe.schedule.model_dump(),
+                "design": job.training.design.model_dump(),
+                "loss": job.training.loss,
+                "schedule": job.training.schedule.model_dump(),
                 "seed": key.seed,
             },
         )
-        course.heads[key] = TrainedHead(recipe, store.root / recipe.step / f"{recipe.key}.safetensors")
+        group.heads[key] = TrainedHead(
+            artifact_key, store.root / artifact_key.step / f"{artifact_key.hash}.safetensors"
+        )
 
 
-def target_recipes(lesson: Lesson, teacher: Network) -> list[Recipe]:
-    """What the targets of a lesson are made of, one an entry of its draws."""
-    return [target_recipe(_queries(lesson, teacher, draw), lesson.recipe.instruction) for draw in lesson.draws]
+def target_keys(job: TrainingJob, teacher: Network) -> list[ArtifactKey]:
+    """What the targets of a job are made of, one per entry of its draws."""
+    return [target_key(_queries(job, teacher, draw), job.training.instruction) for draw in job.draws]
 
 
-def _queries(lesson: Lesson, teacher: Network, draw: Draw | None) -> Recipe:
-    pixels = lesson.source.protocol.pixels.model_dump(mode="json")
-    return query_recipe(teacher.identity, pixels, teacher.facts.size, draw)
+def _queries(job: TrainingJob, teacher: Network, draw: Draw | None) -> ArtifactKey:
+    pixels = job.source.protocol.pixels.model_dump(mode="json")
+    return query_key(teacher.identity, pixels, teacher.facts.size, draw)
 
 
-def _ask_teachers(course: Course, teacher_of: Callable[[HeadRecipe], Network], store: Store) -> None:
+def _ask_teachers(group: TrainingGroup, teacher_of: Callable[[HeadTraining], Network], store: Store) -> None:
     """Each teacher's passes for the heads that are lacking, each pass once."""
-    distinct = list(course.items)
-    by_teacher: dict[str, Teaching] = {}
-    for lesson in course.unlearnt:
-        network = teacher_of(lesson.recipe)
-        teaching = by_teacher.setdefault(network.key, Teaching(network))
-        for draw, recipe in zip(lesson.draws, target_recipes(lesson, network), strict=True):
-            told = (lesson.recipe.instruction, draw)
-            if told in teaching.targets:
+    distinct = list(group.items)
+    by_teacher: dict[str, TeacherPasses] = {}
+    for job in group.unfinished:
+        network = teacher_of(job.training)
+        passes = by_teacher.setdefault(network.key, TeacherPasses(network))
+        for draw, artifact_key in zip(job.draws, target_keys(job, network), strict=True):
+            told = (job.training.instruction, draw)
+            if told in passes.targets:
                 continue
-            missing = len(store.open(recipe).missing(distinct)) if course.corpus is not None else course.pictures
-            teaching.targets[told] = recipe
-            teaching.untold[told] = missing
-            if missing and draw not in teaching.queries:
-                teaching.queries[draw] = _queries(lesson, network, draw)
-    for teaching in by_teacher.values():
-        for recipe in teaching.queries.values():
-            teaching.unseen.update(store.open(recipe).missing(distinct))
-    course.teachings = list(by_teacher.values())
+            missing = len(store.open(artifact_key).missing(distinct)) if group.corpus is not None else group.pictures
+            passes.targets[told] = artifact_key
+            passes.targets_lacking[told] = missing
+            if missing and draw not in passes.queries:
+                passes.queries[draw] = _queries(job, network, draw)
+    for passes in by_teacher.values():
+        for artifact_key in passes.queries.values():
+            passes.queries_lacking.update(store.open(artifact_key).missing(distinct))
+    group.teacher_passes = list(by_teacher.values())

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from bench.cards.catalog import Catalog
 from bench.errors import BenchError
 from bench.records.record import CellKey, Record
-from bench.report.numbers import CellNumbers, Samples, Shelf, cells_of
+from bench.report.numbers import CellNumbers, SampleLists, Samples, cells_of
 from bench.report.pictures import SampleName, Thumbnails, thumbnails
 from bench.report.tables import tables_of
 
@@ -51,11 +51,11 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
     Raises:
         BenchError: the record has no predictions, or is broken.
     """
-    shelf = Shelf()
-    cells = list(cells_of(record, shelf, shown))
+    lists = SampleLists()
+    cells = list(cells_of(record, lists, shown))
     if not cells:
         raise BenchError(f"the record {record.path} has no predictions to show", "run it again")
-    wanted = looked_at(cells, shelf.lists) if pictures else []
+    wanted = looked_at(cells, lists.lists) if pictures else []
     drawn = thumbnails(wanted, record.manifest["datasets"], catalog, progress=progress)
     facts = {
         "run": {"name": record.path.name, "began": _date(record), **_some(record.manifest, RUN_FACTS)},
@@ -63,7 +63,7 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
         "networks": record.manifest["networks"],
         "methods": record.manifest["methods"],
         "prompts": record.manifest["prompts"],
-        "samples": _samples(shelf.lists, drawn),
+        "samples": _samples(lists.lists, drawn),
         "pictures": list(drawn.pictures.values()),
         "reasons": drawn.reasons if pictures else dict.fromkeys(record.classes, "the page was made without them"),
         "cells": [_provenance(record, cell.key) | cell.facts() for cell in cells],

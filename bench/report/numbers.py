@@ -65,7 +65,7 @@ class CellNumbers:
     """One cell of the record.
 
     Attributes:
-        samples: index into the shelf of sample lists.
+        samples: index into the sample lists.
         predictions: class indices, -1 where an answer named none.
         worst: the samples that went most wrong, worst first.
         best: the samples that went best, best first.
@@ -101,7 +101,7 @@ class CellNumbers:
 
 
 @dataclass
-class Shelf:
+class SampleLists:
     """Sample lists, each once."""
 
     lists: list[Samples] = field(default_factory=list)
@@ -120,19 +120,19 @@ def spelt(indices: Sequence[int]) -> str:
     return "".join("-" if index < 0 else chr(_ZERO + index) for index in indices)
 
 
-def cells_of(record: Record, shelf: Shelf, shown: int) -> Iterator[CellNumbers]:
-    """Every cell of a record, its sample lists put on the shelf.
+def cells_of(record: Record, lists: SampleLists, shown: int) -> Iterator[CellNumbers]:
+    """Every cell of a record, its sample lists put aside once each.
 
     Args:
         record: the run.
-        shelf: filled here.
+        lists: filled here.
         shown: how many of the worst and of the best samples are kept.
     """
     classes = record.classes
     for cell, grouped in groupby(record.predictions(), key=lambda part: part.cell):
         parts = list(grouped)
         size = len(classes[cell.dataset])
-        number = shelf.place(
+        number = lists.place(
             Samples(
                 cell.dataset,
                 tuple((part.fold, len(part.samples)) for part in parts),

@@ -11,7 +11,7 @@ from bench.cards.prompts import texts as prompt_texts
 from bench.data.loader import Item, stream
 from bench.data.samples import Blob, Frames, Media, Still, Video
 from bench.data.sampling import frames_of
-from bench.engine.tower import DEFAULT_BATCH, Tower
+from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder
 from bench.errors import BenchError, DataError
 from bench.heads.heads import Floats, Head
 from bench.models.network import encode_texts
@@ -44,7 +44,7 @@ def embed_media(
     import torch
 
     network = session.side(source.variant, "image")
-    tower = Tower(network, network.load(device), source.protocol.pixels, device)
+    tower = DeviceEncoder(network, network.load(device), source.protocol.pixels, device)
     together = batch or DEFAULT_BATCH  # a few files are encoded sooner than a batch size is found
     heads = Heads(session)
     rows = []

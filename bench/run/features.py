@@ -10,13 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.schema import DatasetCard
+from bench.engine.device_encoder import Machine
 from bench.engine.fill import fill, unreadable
-from bench.engine.tower import Machine
 from bench.errors import BenchError
 from bench.heads.heads import Floats
 from bench.models.contract import ContextLimited
 from bench.plan.cells import Cell, Source
-from bench.plan.keys import corpus_key, text_digest, text_recipe
+from bench.plan.keys import corpus_key, text_digest, text_key
 from bench.plan.plan import Plan, ask_texts, note_missing_texts
 from bench.run.checks import Allowances, check_complete, check_missing
 from bench.run.heads import Heads
@@ -62,9 +62,9 @@ def features_of(session: Session, source: Source, dataset: DatasetCard, machine:
     work = plan.vision_of(cell, network)
     key = corpus_key(dataset, source.protocol.frames)
     corpus = plan.corpora[key]
-    shelf = session.store.open(work.recipe)
-    head = Heads(session).head(source.variant, "image", shelf.width)
-    vectors = pooled(shelf, work.inputs[key], np.arange(len(corpus.samples)), head)
+    artifact = session.store.open(work.key)
+    head = Heads(session).head(source.variant, "image", artifact.width)
+    vectors = pooled(artifact, work.inputs[key], np.arange(len(corpus.samples)), head)
     if head is not None and head.linear:
         vectors = head.project(vectors)
     labels = np.array([sample.label for sample in corpus.samples], np.int64)
@@ -110,6 +110,6 @@ def text_features(
         models[network.key] = network.load(machine.device)
     model = models[network.key]
     cut = np.array(model.cut_texts(texts), np.bool_) if isinstance(model, ContextLimited) else None
-    rows = session.store.open(text_recipe(network)).rows([text_digest(text) for text in texts])
+    rows = session.store.open(text_key(network)).rows([text_digest(text) for text in texts])
     head = Heads(session).head(source.variant, "text", rows.shape[1])
     return TextFeatures(rows if head is None else head.project(rows), cut)

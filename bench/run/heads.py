@@ -10,11 +10,11 @@ from bench.cards.schema import SideName
 from bench.cards.variant import Variant
 from bench.errors import StoreError, WeightsError
 from bench.heads.heads import Head, LinearHead, fitting, read_head, read_linear
-from bench.plan.trainings import Course, HeadKey, recipe_of
+from bench.plan.trainings import HeadKey, TrainingGroup, training_of
 from bench.run.checks import check_complete
-from bench.run.planner import job_of, plan, published_head
+from bench.run.planner import plan, published_head, training_job
 from bench.run.session import Session
-from bench.store.artifacts import Recipe
+from bench.store.artifacts import ArtifactKey
 from bench.store.digests import BYTES
 
 # Real heads take 8 to 150 MB each; a table of trained ones has dozens.
@@ -31,7 +31,7 @@ class Heads:
     """
 
     session: Session
-    trainings: Sequence[Course] = ()
+    trainings: Sequence[TrainingGroup] = ()
     _read: dict[Path, Head] = field(default_factory=dict)
     _trained: dict[HeadKey, Path] = field(default_factory=dict)
 
@@ -70,31 +70,31 @@ class Heads:
         assert facts is not None
         if not facts.trained:
             return published_head(self.session, variant)
-        key = HeadKey(str(variant), recipe_of(variant).seeds[0] if seed is None else seed)
+        key = HeadKey(str(variant), training_of(variant).seeds[0] if seed is None else seed)
         if key not in self._trained:
-            planned = plan(self.session, (), [job_of(self.session, variant)])
+            planned = plan(self.session, (), [training_job(self.session, variant)])
             check_complete(planned)
-            self._note(planned.courses)
+            self._note(planned.trainings)
         if not self._trained[key].exists():
             raise WeightsError(f"the head of {variant}, seed {key.seed}, is not trained yet", f"bench train {variant}")
         return self._trained[key]
 
-    def _note(self, trainings: Sequence[Course]) -> None:
-        self._trained.update({key: head.path for course in trainings for key, head in course.heads.items()})
+    def _note(self, trainings: Sequence[TrainingGroup]) -> None:
+        self._trained.update({key: head.path for group in trainings for key, head in group.heads.items()})
 
     def _published(self, path: Path, key: str) -> LinearHead:
         """The head from the store, or from its file the first time: reading a checkpoint imports torch."""
         store = self.session.store
-        recipe = Recipe("heads", {"file": self.session.weight_hash(path), "key": key})
-        shelf = store.open(recipe)
-        height = shelf.facts.get("rows", 0)
-        if height and len(shelf) == height:
-            return LinearHead(shelf.rows([number.to_bytes(BYTES, "big") for number in range(height)]))
+        artifact_key = ArtifactKey("heads", {"file": self.session.weight_hash(path), "key": key})
+        artifact = store.open(artifact_key)
+        height = artifact.facts.get("rows", 0)
+        if height and len(artifact) == height:
+            return LinearHead(artifact.rows([number.to_bytes(BYTES, "big") for number in range(height)]))
         head = read_linear(path, key)
         try:
-            with store.writing(recipe) as writer:
+            with store.writing(artifact_key) as writer:
                 digests = [number.to_bytes(BYTES, "big") for number in range(len(head.weight))]
-                missing = set(writer.shelf.missing(digests))
+                missing = set(writer.artifact.missing(digests))
                 rows = [number for number, digest in enumerate(digests) if digest in missing]
                 writer.add([digests[number] for number in rows], head.weight[rows])
                 writer.note(rows=len(head.weight))

@@ -11,7 +11,7 @@ from bench.crops.manifest import crops_facts
 from bench.data.corpus import Corpus
 from bench.engine.fill import Lost
 from bench.plan.cells import Source
-from bench.plan.keys import vision_recipe
+from bench.plan.keys import vision_key
 from bench.plan.plan import Plan
 from bench.run.heads import Heads
 from bench.run.session import Session
@@ -53,7 +53,7 @@ def network_facts(plan: Plan, session: Session) -> list[dict[str, Any]]:
     """What every network was, which variants it served under which protocol, and the pixels that it saw."""
     served: dict[str, set[tuple[str, str]]] = {}
     for source in (cell.source for cell in plan.cells):
-        key = vision_recipe(session.side(source.variant, "image"), source).key
+        key = vision_key(session.side(source.variant, "image"), source).hash
         served.setdefault(key, set()).add((str(source.variant), source.protocol.name))
     return [
         {
@@ -63,7 +63,7 @@ def network_facts(plan: Plan, session: Session) -> list[dict[str, Any]]:
             "protocol": work.protocol.model_dump(mode="json"),
             "size": work.network.facts.size,
             "files": {role: str(path) for role, path in work.network.weights.items()},
-            "shelf": f"{work.recipe.step}/{work.recipe.key}",
+            "artifact": f"{work.key.step}/{work.key.hash}",
         }
         for key, work in plan.vision.items()
         if key in served
@@ -100,18 +100,18 @@ def _head_facts(variant: Variant, seeds: Sequence[int | None], session: Session,
     }
 
 
-def course_facts(plan: Plan) -> list[dict[str, Any]]:
-    """What heads were trained on: the pictures and, for every variant, its recipe as it was followed."""
+def training_facts(plan: Plan) -> list[dict[str, Any]]:
+    """What heads were trained on: the pictures and, for every variant, its training as it was carried out."""
     return [
         {
-            "dataset": course.dataset.name,
-            "root": str(course.corpus.root),
-            "pictures": course.pictures,
-            "fingerprint": course.corpus.fingerprint,
-            "recipes": {str(lesson.variant): lesson.recipe.model_dump(mode="json") for lesson in course.lessons},
+            "dataset": group.dataset.name,
+            "root": str(group.corpus.root),
+            "pictures": group.pictures,
+            "fingerprint": group.corpus.fingerprint,
+            "trainings": {str(job.variant): job.training.model_dump(mode="json") for job in group.jobs},
         }
-        for course in plan.courses
-        if course.corpus is not None
+        for group in plan.trainings
+        if group.corpus is not None
     ]
 
 

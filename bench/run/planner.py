@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.cards.head_training import HeadRecipe
+from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard, SideName
 from bench.cards.variant import Variant
@@ -16,11 +16,11 @@ from bench.errors import DataError, WeightsError
 from bench.models.network import Network
 from bench.plan.cells import Cell
 from bench.plan.plan import Plan, make
-from bench.plan.trainings import Lesson, courses_of, lesson_of, recipe_of
+from bench.plan.trainings import TrainingJob, job_of, training_of, trainings_of
 from bench.run.session import Session
 
 
-def plan(session: Session, cells: Iterable[Cell], lessons: Sequence[Lesson] | None = None) -> Plan:
+def plan(session: Session, cells: Iterable[Cell], jobs: Sequence[TrainingJob] | None = None) -> Plan:
     """Plan cells, and the training of heads.
 
     Datasets and weights that are not here are noted in the plan (`absent`, `unweighted`); `bench.run.checks.check_complete`
@@ -29,7 +29,7 @@ def plan(session: Session, cells: Iterable[Cell], lessons: Sequence[Lesson] | No
     Args:
         session: the machine's world.
         cells: what is to be filled.
-        lessons: what is to be trained; whatever the cells need by default.
+        jobs: what is to be trained; whatever the cells need by default.
     """
     absent: dict[str, str] = {}
     unweighted: dict[str, str] = {}
@@ -53,34 +53,34 @@ def plan(session: Session, cells: Iterable[Cell], lessons: Sequence[Lesson] | No
     def network_of(variant: Variant, side: SideName) -> Network:
         head = variant.card.head
         if head is not None and head.of(side) == "teacher":
-            recipe = recipe_of(variant)
-            told = {"instruction": recipe.instruction.model_dump()}
-            return or_stand_in(session.teacher_variant(recipe), lambda: _complete(session, variant, side), told)
+            training = training_of(variant)
+            told = {"instruction": training.instruction.model_dump()}
+            return or_stand_in(session.teacher_variant(training), lambda: _complete(session, variant, side), told)
         return or_stand_in(variant, lambda: _complete(session, variant, side), {})
 
-    def teacher_of(recipe: HeadRecipe) -> Network:
-        return or_stand_in(session.teacher_variant(recipe), lambda: session.teacher(recipe), {})
+    def teacher_of(training: HeadTraining) -> Network:
+        return or_stand_in(session.teacher_variant(training), lambda: session.teacher(training), {})
 
     wanted = list(cells)
-    if lessons is None:
+    if jobs is None:
         trained = {str(cell.source.variant): cell.source.variant for cell in wanted if cell.seed is not None}
-        lessons = [job_of(session, variant) for variant in trained.values()]
-    courses = courses_of(
-        lessons,
+        jobs = [training_job(session, variant) for variant in trained.values()]
+    trainings = trainings_of(
+        jobs,
         session.catalog,
         open_corpus=corpus_or_none,
         network_of=lambda variant: or_stand_in(variant, lambda: session.network(variant), {}),
         teacher_of=teacher_of,
         store=session.store,
     )
-    made = make(wanted, courses, open_corpus=corpus_or_none, network_of=network_of, store=session.store)
+    made = make(wanted, trainings, open_corpus=corpus_or_none, network_of=network_of, store=session.store)
     made.absent, made.unweighted = absent, unweighted
     return made
 
 
-def job_of(session: Session, variant: Variant, seeds: Sequence[int] = ()) -> Lesson:
+def training_job(session: Session, variant: Variant, seeds: Sequence[int] = ()) -> TrainingJob:
     """How the head of a variant is trained in this session."""
-    return lesson_of(variant, session.catalog, session.settings.recipe, seeds)
+    return job_of(variant, session.catalog, session.settings.training, seeds)
 
 
 def published_head(session: Session, variant: Variant) -> Path:

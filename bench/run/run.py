@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
+from bench.engine.device_encoder import Machine
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
-from bench.engine.tower import Machine
 from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.record import Record
 from bench.run.checks import Allowances, check_complete, check_data, check_missing, standing_marks
 from bench.run.heads import Heads
-from bench.run.manifest import course_facts, dataset_facts, method_facts, network_facts, prompt_facts, table_facts
+from bench.run.manifest import dataset_facts, method_facts, network_facts, prompt_facts, table_facts, training_facts
 from bench.run.planner import plan as plan_cells
 from bench.run.session import Session
 from bench.scoring.cells import Scorer
@@ -51,10 +51,10 @@ def run(
     check_complete(plan)
     marks = check_data(plan, session, allow)
     outcome = executor(plan, session.store, machine)
-    if any(course.lacking for course in plan.courses):
+    if any(group.lacking for group in plan.trainings):
         from bench.run.train_heads import carry_out
 
-        carry_out(plan.courses, outcome.failures, session, machine, say)
+        carry_out(plan.trainings, outcome.failures, session, machine, say)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
@@ -65,7 +65,7 @@ def run(
         if group.measured:
             say(f"{group.networks}: {group.batch} inputs at a time, the fastest of those tried")
     marks += standing_marks(plan, session)
-    heads = Heads(session, plan.courses)
+    heads = Heads(session, plan.trainings)
     predictions = Scorer(plan, session.store, session.side, heads.head, lost)
     manifest = {
         "command": list(command),
@@ -81,7 +81,7 @@ def run(
         "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
         "networks": network_facts(plan, session),
         "methods": method_facts(plan, session, heads),
-        "courses": course_facts(plan),
+        "trainings": training_facts(plan),
         "prompts": prompt_facts(plan),
         "pixels": pixel_hashes(plan, machine),
         "encoded": outcome.encoded,

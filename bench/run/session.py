@@ -17,7 +17,7 @@ import numpy as np
 
 from bench import settings as machine_settings
 from bench.cards.catalog import Catalog, load
-from bench.cards.head_training import HeadRecipe
+from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard, EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
@@ -26,7 +26,7 @@ from bench.data.digest import DigestCache, file_hashes
 from bench.errors import DataError, WeightsError
 from bench.models.network import Network
 from bench.plan.keys import CorpusKey, corpus_key
-from bench.plan.trainings import recipe_of
+from bench.plan.trainings import training_of
 from bench.settings import Settings
 from bench.store.artifacts import Store
 
@@ -86,7 +86,7 @@ def miniature(store: Path | None = None) -> Settings:
     cache = machine_settings.cache_home()
     world = build(cache / "mini")
     where = store or Path(os.environ.get(f"{machine_settings.ENV}_STORE") or cache / "mini-store")
-    return Settings(where, (world.weights,), world.data, (), world.counts, world.recipe, miniature=True)
+    return Settings(where, (world.weights,), world.data, (), world.counts, world.training, miniature=True)
 
 
 def _miniature_with(data: Sequence[str], weights: Sequence[Path], store: Path | None) -> Settings:
@@ -188,24 +188,24 @@ class Session:
         head = variant.card.head
         if head is None or head.of(side) != "teacher":
             return self.network(variant)
-        recipe = recipe_of(variant)
-        return self.teacher(recipe, {"instruction": recipe.instruction.model_dump()})
+        training = training_of(variant)
+        return self.teacher(training, {"instruction": training.instruction.model_dump()})
 
-    def teacher_variant(self, recipe: HeadRecipe) -> Variant:
+    def teacher_variant(self, training: HeadTraining) -> Variant:
         """The method whose weights the teacher loads."""
-        name, axes = parse(recipe.teacher)
+        name, axes = parse(training.teacher)
         return resolve(self.catalog.method(name), axes)
 
-    def teacher(self, recipe: HeadRecipe, options: Mapping[str, Any] | None = None) -> Network:
+    def teacher(self, training: HeadTraining, options: Mapping[str, Any] | None = None) -> Network:
         """The teacher that a training names: that method's weights, under the teacher's adapter.
 
         Raises:
             WeightsError: as `network`.
         """
-        variant = self.teacher_variant(recipe)
+        variant = self.teacher_variant(training)
         own = self.network(variant)
         facts = EncoderFacts(
-            adapter=recipe.adapter, size=own.facts.size, weights=own.facts.weights, options=dict(options or {})
+            adapter=training.adapter, size=own.facts.size, weights=own.facts.weights, options=dict(options or {})
         )
         return Network(str(variant), facts, own.weights, own.hashes, own.dtype, variant.card.environment)
 

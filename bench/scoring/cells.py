@@ -16,12 +16,12 @@ from bench.errors import BenchError
 from bench.heads.heads import Floats, Head, LinearHead
 from bench.models.network import PARTED, Network
 from bench.plan.cells import Cell
-from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_recipe, vision_recipe
+from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_key, vision_key
 from bench.plan.plan import Plan
 from bench.records.record import FoldPredictions
 from bench.scoring.answers import parse_all
 from bench.scoring.zeroshot import Decision, decide, logits, pool
-from bench.store.artifacts import Recipe, Shelf, Store
+from bench.store.artifacts import Artifact, ArtifactKey, Store
 from bench.store.digests import Places
 
 BLOCK = 4096
@@ -45,7 +45,7 @@ class Scorer:
     network_of: Callable[[Variant, SideName], Network]
     head_of: Callable[[Variant, SideName, int, int | None], Head | None]
     lost: Lost
-    _shelves: dict[str, Shelf] = field(default_factory=dict)
+    _artifacts: dict[str, Artifact] = field(default_factory=dict)
     _latest: tuple[tuple[str, ...], list[Floats]] | None = None
 
     def __iter__(self) -> Iterator[FoldPredictions]:
@@ -58,10 +58,10 @@ class Scorer:
         variant = cell.source.variant
         head = variant.card.head
         own = ""
-        if head is not None and head.image == "projected" and head.trained and head.recipe is not None:
-            own = "" if head.recipe.design.kind == "linear" else f"{variant} {cell.seed}"
-        shelf = vision_recipe(self.network_of(variant, "image"), cell.source).key
-        return (*corpus_key(cell.dataset, cell.source.protocol.frames), shelf, own)
+        if head is not None and head.image == "projected" and head.trained and head.training is not None:
+            own = "" if head.training.design.kind == "linear" else f"{variant} {cell.seed}"
+        artifact = vision_key(self.network_of(variant, "image"), cell.source).hash
+        return (*corpus_key(cell.dataset, cell.source.protocol.frames), artifact, own)
 
     def score(self, cell: Cell) -> Iterator[FoldPredictions]:
         """Predictions of one cell."""
@@ -70,36 +70,36 @@ class Scorer:
         kept = np.delete(np.arange(len(corpus.samples)), list(self.lost.get(cell.dataset.name, {})))
         network = self.network_of(cell.source.variant, "image")
         work = self.plan.vision_of(cell, network)
-        shelf, inputs = self._shelf(work.recipe), work.inputs[key]
+        artifact, inputs = self._artifact(work.key), work.inputs[key]
         question = cell.source.variant.card.question
         if question is not None and question.mode == "answer":
             (asked,) = asks_of(cell.source, cell.dataset)
-            answers = shelf.texts(row_keys(inputs.keys[inputs.starts[kept]], asked))
+            answers = artifact.texts(row_keys(inputs.keys[inputs.starts[kept]], asked))
             classes = np.array(parse_all(answers, cell.dataset.classes), np.int64)
             yield from _by_fold(cell, corpus, kept, Decision(None, classes), answers)
             return
         if network.facts.model == "dual-encoder":
-            scores = self._similarities(cell, network, shelf, inputs, kept)
+            scores = self._similarities(cell, network, artifact, inputs, kept)
         else:
-            scores = _joint_scores(cell, shelf, inputs, kept)
+            scores = _joint_scores(cell, artifact, inputs, kept)
         yield from _by_fold(cell, corpus, kept, Decision(scores, decide(scores)))
 
-    def _shelf(self, recipe: Recipe) -> Shelf:
-        if recipe.key not in self._shelves:
-            self._shelves[recipe.key] = self.store.open(recipe)
-        return self._shelves[recipe.key]
+    def _artifact(self, key: ArtifactKey) -> Artifact:
+        if key.hash not in self._artifacts:
+            self._artifacts[key.hash] = self.store.open(key)
+        return self._artifacts[key.hash]
 
-    def _similarities(self, cell: Cell, network: Network, shelf: Shelf, inputs: Inputs, kept: Places) -> Floats:
+    def _similarities(self, cell: Cell, network: Network, artifact: Artifact, inputs: Inputs, kept: Places) -> Floats:
         variant = cell.source.variant
-        text_shelf = self._shelf(text_recipe(self.network_of(variant, "text")))
+        text_artifact = self._artifact(text_key(self.network_of(variant, "text")))
         texts = cell.source.texts(cell.dataset.classes)
-        rows = [text_shelf.rows([text_digest(text) for text in row]) for row in texts]
+        rows = [text_artifact.rows([text_digest(text) for text in row]) for row in texts]
         text_head = self.head_of(variant, "text", rows[0].shape[1], cell.seed)
         if text_head is not None:
             rows = [text_head.project(row) for row in rows]
-        head = self.head_of(variant, "image", shelf.width, cell.seed)
+        head = self.head_of(variant, "image", artifact.width, cell.seed)
         parts = []
-        for block in self._pooled(self._pool_key(cell), shelf, inputs, kept, head):
+        for block in self._pooled(self._pool_key(cell), artifact, inputs, kept, head):
             seen = len(head.weight) if isinstance(head, LinearHead) else block.shape[1]
             if seen != rows[0].shape[1]:
                 raise BenchError(
@@ -112,13 +112,13 @@ class Scorer:
                 head,
                 combine=cell.source.combine,
                 similarity=network.facts.similarity,
-                scale=float(text_shelf.facts["logit_scale"]),
+                scale=float(text_artifact.facts["logit_scale"]),
             )
             parts.append(part)
         return np.concatenate(parts) if parts else np.empty((0, len(rows)), np.float32)
 
     def _pooled(
-        self, key: tuple[str, ...], shelf: Shelf, inputs: Inputs, kept: Places, head: Head | None
+        self, key: tuple[str, ...], artifact: Artifact, inputs: Inputs, kept: Places, head: Head | None
     ) -> Iterator[Floats]:
         """Samples' pooled embeddings, block by block; kept for the next cell where they cost work and are not too many."""
         if self._latest is not None and self._latest[0] == key:
@@ -127,7 +127,7 @@ class Scorer:
         self._latest, held = None, list[Floats]()
         worth = len(inputs.keys) > len(kept) or (head is not None and not head.linear)
         for start in range(0, len(kept), BLOCK):
-            block = pooled(shelf, inputs, kept[start : start + BLOCK], head)
+            block = pooled(artifact, inputs, kept[start : start + BLOCK], head)
             yield block
             held += [block] if worth else []
             if sum(each.nbytes for each in held) > HELD_BYTES:
@@ -136,17 +136,17 @@ class Scorer:
             self._latest = (key, held)
 
 
-def pooled(shelf: Shelf, inputs: Inputs, samples: Places, head: Head | None) -> Floats:
+def pooled(artifact: Artifact, inputs: Inputs, samples: Places, head: Head | None) -> Floats:
     """Samples' stored embeddings `[N, D]`, pooled over time; see `bench.scoring.zeroshot.pool` for what a head does there."""
     parts = []
     for start in range(0, len(samples), CLIPS_PER_POOL):
         chosen = samples[start : start + CLIPS_PER_POOL]
-        rows = shelf.rows(inputs.keys_at(chosen))
+        rows = artifact.rows(inputs.keys_at(chosen))
         parts.append(pool(rows.reshape(len(chosen), -1, rows.shape[1]), head))
-    return np.concatenate(parts) if parts else np.empty((0, shelf.width), np.float32)
+    return np.concatenate(parts) if parts else np.empty((0, artifact.width), np.float32)
 
 
-def _joint_scores(cell: Cell, shelf: Shelf, inputs: Inputs, kept: Places) -> Floats:
+def _joint_scores(cell: Cell, artifact: Artifact, inputs: Inputs, kept: Places) -> Floats:
     """Scores `[N, K]`: the mean over each class's texts, and over a sample's inputs where it has several."""
     asks = cell.source.texts(cell.dataset.classes)
     question = cell.source.variant.card.question
@@ -156,7 +156,7 @@ def _joint_scores(cell: Cell, shelf: Shelf, inputs: Inputs, kept: Places) -> Flo
     keys = inputs.keys_at(kept)
     columns = []
     for row in asks:
-        scores = np.stack([shelf.rows(row_keys(keys, ask))[:, 0] for ask in row], axis=1)
+        scores = np.stack([artifact.rows(row_keys(keys, ask))[:, 0] for ask in row], axis=1)
         columns.append(scores.reshape(len(kept), -1).mean(axis=1, dtype=np.float64))
     return np.stack(columns, axis=1).astype(np.float32)
 

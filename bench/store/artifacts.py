@@ -1,16 +1,16 @@
 """The artifact store: the only code that writes a cache.
 
-A shelf holds the rows of one artifact, one row a digest (of a picture, a clip, a text). Its name is the hash of what
-can change a row: model, checkpoint bytes, input protocol, dtype, code version of the step; see `Recipe`. Nothing else
+An artifact holds rows, one per digest (of a picture, a clip, a text). Its name is the hash of what
+can change a row: model, checkpoint bytes, input protocol, dtype, code version of the step; see `ArtifactKey`. Nothing else
 is in it, so a prompt, a head, a table, a batch size, a worker count, a path or a modification time recomputes nothing.
 
 Guarantee: a row that can be read is the row that was written. A shard is written beside its place, flushed to the disk
 and renamed into it, under a name that holds the checksum of its bytes; it is verified before its rows are used. A kill
-at any moment loses the rows of the shard in hand and nothing else. One writer a shelf at a time (file lock); a second
+at any moment loses the rows of the shard in hand and nothing else. One writer an artifact at a time (file lock); a second
 run waits for it and then finds the rows already there. A shard that fails its checksum is moved to `broken/`, reported,
 and its rows are computed again.
 
-Trade-off accepted: a shelf's shards are all hashed when it is opened (some GB/s), and its index is held in memory (24
+Trade-off accepted: an artifact's shards are all hashed when it is opened (some GB/s), and its index is held in memory (24
 bytes a row).
 """
 
@@ -43,7 +43,7 @@ Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ArtifactKey:
     """What an artifact is made of, in words: everything that can change a row, and nothing that cannot.
 
     Attributes:
@@ -55,28 +55,28 @@ class Recipe:
     inputs: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        """A step among the inputs would take the place of the recipe's own, and two artifacts could share a key."""
+        """A step among the inputs would take the place of the key's own, and two artifacts could share a hash."""
         if "step" in self.inputs:
-            raise StoreError(f"recipe {self.step!r}: an input is called 'step'", "give that input another name")
+            raise StoreError(f"artifact {self.step!r}: an input is called 'step'", "give that input another name")
 
     @property
-    def key(self) -> str:
-        """The shelf's name: 32 hexadecimal digits."""
+    def hash(self) -> str:
+        """The artifact's name: 32 hexadecimal digits."""
         text = json.dumps({"step": self.step, **self.inputs}, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 @dataclass
-class Shelf:
+class Artifact:
     """The rows of one artifact that are in the store, by digest.
 
     Attributes:
-        recipe: what a row is.
+        key: what a row is made of.
         path: the folder.
         facts: small facts about the whole artifact (a model's logit scale), or empty where none is known yet.
     """
 
-    recipe: Recipe
+    key: ArtifactKey
     path: Path
     facts: dict[str, Any] = field(default_factory=dict)
     _keys: Keys = field(default_factory=lambda: np.empty(0, KIND))
@@ -90,7 +90,7 @@ class Shelf:
         return len(self._keys)
 
     def find(self, digests: Digests) -> Places:
-        """Position of each digest in the shelf's index, or -1."""
+        """Position of each digest in the artifact's index, or -1."""
         return find(self._keys, np.asarray(digests, KIND))
 
     def missing(self, digests: Digests) -> list[bytes]:
@@ -116,7 +116,7 @@ class Shelf:
         return 0 if self._kind is None or not self._kind["row"].shape else int(self._kind["row"].shape[0])
 
     def texts(self, digests: Digests) -> list[str]:
-        """The rows of a shelf of texts.
+        """The rows of an artifact of texts.
 
         Raises:
             StoreError: a digest has no row.
@@ -143,10 +143,10 @@ class Shelf:
 def _mapped(path: Path) -> npt.NDArray[Any]:
     """A shard's records, mapped from the disk.
 
-    Nobody keeps this: each mapping holds an open file, and a shelf may have more shards than a process may open files.
+    Nobody keeps this: each mapping holds an open file, and an artifact may have more shards than a process may open files.
 
     Raises:
-        StoreError: the shard is gone since the shelf was opened.
+        StoreError: the shard is gone since the artifact was opened.
     """
     try:
         array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -156,10 +156,10 @@ def _mapped(path: Path) -> npt.NDArray[Any]:
 
 
 class Writer:
-    """Adds rows to a shelf, a shard at a time; made by `Store.writing`."""
+    """Adds rows to an artifact, a shard at a time; made by `Store.writing`."""
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(self, artifact: Artifact) -> None:
+        self.artifact = artifact
         self._digests: list[bytes] = []
         self._rows: list[npt.NDArray[Any]] = []
         self._since = time.monotonic()
@@ -181,20 +181,20 @@ class Writer:
         """Write what is held."""
         if self._digests:
             rows = np.concatenate(self._rows)
-            _write_shard(self.shelf, self._digests, rows)
+            _write_shard(self.artifact, self._digests, rows)
         self._digests, self._rows, self._since = [], [], time.monotonic()
 
     def note(self, **facts: Any) -> None:
         """Keep small facts about the whole artifact."""
-        self.shelf.facts.update(facts)
+        self.artifact.facts.update(facts)
         text = json.dumps(
-            {"step": self.shelf.recipe.step, **self.shelf.recipe.inputs, "facts": self.shelf.facts}, indent=1
+            {"step": self.artifact.key.step, **self.artifact.key.inputs, "facts": self.artifact.facts}, indent=1
         )
-        write_beside(self.shelf.path / "about.json", text.encode())
+        write_beside(self.artifact.path / "about.json", text.encode())
 
 
 class Store:
-    """The folder that holds every shelf.
+    """The folder that holds every artifact.
 
     Args:
         root: made when first written to.
@@ -205,28 +205,28 @@ class Store:
         self.root = root
         self.notify = notify
 
-    def open(self, recipe: Recipe) -> Shelf:
-        """The shelf of a recipe as it now is; empty where nothing has been stored."""
-        shelf = Shelf(recipe, self.root / recipe.step / recipe.key)
-        self._load(shelf)
-        return shelf
+    def open(self, key: ArtifactKey) -> Artifact:
+        """The artifact of a key as it now is; empty where nothing has been stored."""
+        artifact = Artifact(key, self.root / key.step / key.hash)
+        self._load(artifact)
+        return artifact
 
     @contextmanager
-    def writing(self, recipe: Recipe) -> Iterator[Writer]:
-        """The shelf, locked for this process; what other runs have added meanwhile is in it.
+    def writing(self, key: ArtifactKey) -> Iterator[Writer]:
+        """The artifact, locked for this process; what other runs have added meanwhile is in it.
 
         Raises:
             StoreError: the store cannot be written.
         """
-        shelf = Shelf(recipe, self.root / recipe.step / recipe.key)
-        with disk(shelf.path):
-            shelf.path.mkdir(parents=True, exist_ok=True)
-        with self._locked(shelf.path):
-            for left in shelf.path.glob("*.tmp"):
+        artifact = Artifact(key, self.root / key.step / key.hash)
+        with disk(artifact.path):
+            artifact.path.mkdir(parents=True, exist_ok=True)
+        with self._locked(artifact.path):
+            for left in artifact.path.glob("*.tmp"):
                 left.unlink(missing_ok=True)
-            self._load(shelf)
-            writer = Writer(shelf)
-            if not (shelf.path / "about.json").exists():
+            self._load(artifact)
+            writer = Writer(artifact)
+            if not (artifact.path / "about.json").exists():
                 writer.note()
             try:
                 yield writer
@@ -251,26 +251,26 @@ class Store:
         finally:
             lock.release()
 
-    def _load(self, shelf: Shelf) -> None:
-        about = shelf.path / "about.json"
+    def _load(self, artifact: Artifact) -> None:
+        about = artifact.path / "about.json"
         if about.exists():
             try:
-                shelf.facts = json.loads(about.read_bytes())["facts"]
+                artifact.facts = json.loads(about.read_bytes())["facts"]
             except (ValueError, KeyError):
                 self._set_aside(about, "it is not JSON")
         keys, shard, row = [], [], []
-        for path in sorted(shelf.path.glob("*.npy")):
+        for path in sorted(artifact.path.glob("*.npy")):
             array = self._verified(path)
             if array is not None:
                 keys.append(np.array(array["digest"]))
-                shard.append(np.full(len(array), len(shelf._shards), np.int32))
+                shard.append(np.full(len(array), len(artifact._shards), np.int32))
                 row.append(np.arange(len(array), dtype=np.int32))
-                shelf._shards.append(path)
-                shelf._kind = shelf._kind or array.dtype
+                artifact._shards.append(path)
+                artifact._kind = artifact._kind or array.dtype
         if keys:
             joined = np.concatenate(keys)
             order = np.argsort(joined, kind="stable")
-            shelf._keys, shelf._shard, shelf._row = (
+            artifact._keys, artifact._shard, artifact._row = (
                 joined[order],
                 np.concatenate(shard)[order],
                 np.concatenate(row)[order],
@@ -295,11 +295,11 @@ class Store:
             self.notify(f"{path} could not be moved; it is ignored")
 
 
-def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
+def _write_shard(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
     import io
 
     if rows.dtype.kind == "f":
-        _check_floats(shelf, digests, rows)
+        _check_floats(artifact, digests, rows)
     kind = (rows.dtype, rows.shape[1:]) if rows.ndim > 1 else (rows.dtype,)
     records = np.empty(len(digests), [("digest", KIND), ("row", *kind)])
     records["digest"] = digests
@@ -307,21 +307,21 @@ def _write_shard(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any])
     buffer = io.BytesIO()
     np.save(buffer, records)
     data = buffer.getbuffer()
-    path = shelf.path / f"{len(shelf._shards) + shelf._added:06d}-{_checksum(data)}.npy"
+    path = artifact.path / f"{len(artifact._shards) + artifact._added:06d}-{_checksum(data)}.npy"
     write_beside(path, data)
-    shelf._added += 1
+    artifact._added += 1
 
 
-def _check_floats(shelf: Shelf, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
+def _check_floats(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
     finite = np.isfinite(rows).all(axis=1)
     if not finite.all():
         bad = digests[int(np.nonzero(~finite)[0][0])].hex()
         raise StoreError(
-            f"a row of {shelf.recipe.step} is not finite (input {bad})", "the model returned NaN or infinity"
+            f"a row of {artifact.key.step} is not finite (input {bad})", "the model returned NaN or infinity"
         )
-    if shelf.width not in (0, rows.shape[1]):
+    if artifact.width not in (0, rows.shape[1]):
         raise StoreError(
-            f"rows of width {rows.shape[1]} for a shelf of width {shelf.width}", "bump the adapter's version"
+            f"rows of width {rows.shape[1]} for an artifact of width {artifact.width}", "bump the adapter's version"
         )
 
 

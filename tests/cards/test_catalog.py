@@ -180,14 +180,14 @@ def test_only_the_published_variants_of_a_method_name_a_head_file() -> None:
     for axis, values in card.axes.items():
         for value in values:
             head = resolve(card, {"backbone": "L14", axis: value}).card.head
-            assert head is not None and head.recipe is not None
+            assert head is not None and head.training is not None
             published = axis in ("backbone", "sides") or value in (card.default[axis],)
             assert bool(head.file) == published
 
 
 HEADS = {
-    "neither": ("", "give a `file`, or the `recipe`"),
-    "no teacher": ('file = "head.pth"\ntext = "teacher"', "named by a `recipe`"),
+    "neither": ("", "give a `file`, or the `training`"),
+    "no teacher": ('file = "head.pth"\ntext = "teacher"', "named by a `training`"),
     "two spaces": ('file = "head.pth"\nimage = "encoder"', "embeddings of different spaces"),
 }
 

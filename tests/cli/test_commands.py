@@ -123,16 +123,16 @@ def test_embed_gives_one_row_an_input(world: Any) -> None:
 def test_embed_gives_what_a_run_stored(world: Any) -> None:
     from bench.data.digest import digest
     from bench.data.samples import Blob
-    from bench.store.artifacts import Recipe, Shelf, Store
+    from bench.store.artifacts import Artifact, ArtifactKey, Store
 
     world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
     face = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"
     out = world.root / "out.npz"
     world.call("embed", face, "--method", "clip:backbone=B32", "--to", out, *world.flags)
     path = next((world.root / "store" / "frames").iterdir())
-    shelf = Shelf(Recipe("frames", {}), path)
-    Store(world.root / "store")._load(shelf)
-    assert np.allclose(shelf.rows([digest(Blob(str(face)))]), np.load(out)["embeddings"], atol=1e-5)
+    artifact = Artifact(ArtifactKey("frames", {}), path)
+    Store(world.root / "store")._load(artifact)
+    assert np.allclose(artifact.rows([digest(Blob(str(face)))]), np.load(out)["embeddings"], atol=1e-5)
 
 
 def test_predict_gives_probabilities_that_agree_with_a_run(world: Any) -> None:

@@ -15,7 +15,7 @@ SPOT = (230, 20, 20)
 
 
 @dataclass(frozen=True)
-class Course:
+class HeadPath:
     """A face that goes from one place and size to another, evenly.
 
     Attributes:
@@ -36,7 +36,7 @@ class Course:
         return Pasted(height, (x, y), mirrored=self.mirrored)
 
 
-def pictures(*paths: Course) -> list[Image.Image]:
+def pictures(*paths: HeadPath) -> list[Image.Image]:
     """The frames; the first path's blank ones hold nothing at all."""
     frames = []
     for number in range(paths[0].count):
@@ -45,12 +45,12 @@ def pictures(*paths: Course) -> list[Image.Image]:
     return frames
 
 
-def spots(course: Course) -> list[Image.Image]:
+def spots(path: HeadPath) -> list[Image.Image]:
     """The same path with a red box in place of the face, for a detector that sees nothing else."""
-    frames = blank(course.count)
+    frames = blank(path.count)
     for number, frame in enumerate(frames):
-        if number not in course.blank:
-            ImageDraw.Draw(frame).rectangle(course.head(number).box, fill=SPOT)
+        if number not in path.blank:
+            ImageDraw.Draw(frame).rectangle(path.head(number).box, fill=SPOT)
     return frames
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import Course, film, pictures
+from films import HeadPath, film, pictures
 from photo import photograph
 
 from bench.crops.clip import CropRules, NoFace, Surveyed, survey
@@ -17,12 +17,12 @@ from bench.data.samples import Blob, Frames, Still, Video
 from bench.errors import DataError
 
 BLANK = 9
-COURSE = Course(count=24, start=(120, 112, 70), stop=(160, 121, 82), blank=(BLANK,))
+PATH = HeadPath(count=24, start=(120, 112, 70), stop=(160, 121, 82), blank=(BLANK,))
 
 
 @pytest.fixture(scope="module", params=[".mp4", ".avi"])
 def clip(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Video:
-    return Video(str(film(tmp_path_factory.mktemp("film") / f"clip{request.param}", pictures(COURSE))))
+    return Video(str(film(tmp_path_factory.mktemp("film") / f"clip{request.param}", pictures(PATH))))
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +31,10 @@ def found(centerface: Any, clip: Video) -> Surveyed:
 
 
 def test_the_box_follows_the_face_within_three_percent_of_its_size(found: Surveyed) -> None:
-    assert len(found.cuts) == COURSE.count == sum(1 for _ in found.crops(CropRules()))
+    assert len(found.cuts) == PATH.count == sum(1 for _ in found.crops(CropRules()))
     apart = []
     for number, face in enumerate(found.cuts):
-        head = COURSE.head(number)
+        head = PATH.head(number)
         assert face is not None and intersection_over_union(face.box, head.box) >= 0.5
         apart.append((np.array(face.centre) - head.centre) / head.height)
     # A detector has its own idea of where a face's middle is; it is the same in every frame.
@@ -45,14 +45,14 @@ def test_the_box_follows_the_face_within_three_percent_of_its_size(found: Survey
 
 def test_a_blank_frame_is_cut_by_its_neighbours_box_and_counted(found: Surveyed) -> None:
     uses = [row.use for row in found.rows]
-    assert uses.count("neighbour") == 1 and uses.count("crop") == COURSE.count - 1 and len(uses) == COURSE.count
+    assert uses.count("neighbour") == 1 and uses.count("crop") == PATH.count - 1 and len(uses) == PATH.count
     (filled,) = [row for row in found.rows if row.use == "neighbour"]
     assert (filled.frame, filled.source) == (BLANK, BLANK - 1)
     assert found.cuts[BLANK] == found.cuts[BLANK - 1]
 
 
 def test_a_blank_frame_can_be_whole_or_an_error(centerface: Any, tmp_path: Path) -> None:
-    clip = Video(str(film(tmp_path / "short.mp4", pictures(Course(count=5, stop=(118, 120, 62), blank=(3,))))))
+    clip = Video(str(film(tmp_path / "short.mp4", pictures(HeadPath(count=5, stop=(118, 120, 62), blank=(3,))))))
     found = survey(clip, centerface, CropRules(on_missing="whole"))
     assert [number for number, face in enumerate(found.cuts) if face is None] == [3]
     sizes = [crop.size for crop in found.crops(CropRules())]
@@ -62,8 +62,8 @@ def test_a_blank_frame_can_be_whole_or_an_error(centerface: Any, tmp_path: Path)
 
 
 def test_of_two_people_the_larger_one_is_followed(centerface: Any, tmp_path: Path) -> None:
-    near = Course(count=8, start=(90, 120, 90), stop=(100, 120, 90))
-    far = Course(count=8, start=(240, 120, 50), stop=(245, 120, 50), mirrored=True)
+    near = HeadPath(count=8, start=(90, 120, 90), stop=(100, 120, 90))
+    far = HeadPath(count=8, start=(240, 120, 50), stop=(245, 120, 50), mirrored=True)
     found = survey(Video(str(film(tmp_path / "two.mp4", pictures(far, near)))), centerface, CropRules())
     assert [row.use for row in found.rows].count("other") == 8
     for number, face in enumerate(found.cuts):
@@ -73,7 +73,7 @@ def test_of_two_people_the_larger_one_is_followed(centerface: Any, tmp_path: Pat
 def test_frames_that_are_not_kept_in_memory_give_the_same_crops(
     centerface: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clip = Video(str(film(tmp_path / "short.avi", pictures(Course(count=4)))))
+    clip = Video(str(film(tmp_path / "short.avi", pictures(HeadPath(count=4)))))
     kept = [crop.tobytes() for crop in survey(clip, centerface, CropRules()).crops(CropRules())]
     monkeypatch.setattr("bench.crops.clip.HELD_BYTES", 2 * 320 * 240 * 3)
     found = survey(clip, centerface, CropRules())
@@ -82,7 +82,7 @@ def test_frames_that_are_not_kept_in_memory_give_the_same_crops(
 
 
 def test_a_folder_of_frames_of_several_sizes_goes_through(centerface: Any, tmp_path: Path) -> None:
-    frames = pictures(Course(count=4, stop=(116, 120, 62)))
+    frames = pictures(HeadPath(count=4, stop=(116, 120, 62)))
     frames[2] = frames[2].resize((640, 480))
     files = [tmp_path / f"{number}.png" for number in range(4)]
     for file, frame in zip(files, frames, strict=True):

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from class_folders import class_folders
-from films import Course, blank, film, spots
+from films import HeadPath, blank, film, spots
 from PIL import Image
 from red_boxes import spot_cards
 
@@ -30,10 +30,10 @@ def built_afew(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("afew") / "afew"
     for number, folder in enumerate(FOLDERS):
         for index in range(2):
-            course = Course(
+            path = HeadPath(
                 count=6 + number, start=(100 + 20 * index, 120, 48), stop=(170, 118, 60), blank=(2,) if index else ()
             )
-            film(root / "Val_AFEW" / folder / f"00{number}{index}.{('avi', 'mp4')[index]}", spots(course))
+            film(root / "Val_AFEW" / folder / f"00{number}{index}.{('avi', 'mp4')[index]}", spots(path))
     film(root / "Val_AFEW" / "Sad" / "empty.avi", blank(3))
     return root
 
@@ -155,7 +155,7 @@ def test_a_line_cut_short_by_a_kill_and_a_changed_source_are_done_again(bench: A
     assert len(opened.sources()) == 5
     opened.close()
     clips = afew / "Val_AFEW"
-    film(clips / "Angry" / "0020.avi", spots(Course(count=5, start=(200, 100, 40), stop=(205, 100, 44))))
+    film(clips / "Angry" / "0020.avi", spots(HeadPath(count=5, start=(200, 100, 40), stop=(205, 100, 44))))
     assert call(bench, afew, "--size", "32", "--out", tmp_path / "out").code == 2
     opened = Journal(journal)
     assert len(opened.sources()) == 7
@@ -309,7 +309,7 @@ def test_a_set_of_five_folds_gets_five_lists_and_each_clip_once(bench: Any, tmp_
         folder.mkdir(parents=True)
         (folder / "test.txt").write_text(f"0000{fold}.mp4 happiness\n0010{fold}.mp4 fear\n")
         for first in (0, 1):
-            film(root / "data" / "clips" / f"00{first}0{fold}.mp4", spots(Course(count=2)))
+            film(root / "data" / "clips" / f"00{first}0{fold}.mp4", spots(HeadPath(count=2)))
     answer = bench("prepare", "mafw", *flags(root, "mafw"), "--size", "32")
     assert answer.code == 0, answer.err
     assert "20 crops of 10 samples" in answer.out

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from films import Course, film, pictures
+from films import HeadPath, film, pictures
 from photo import FACE, Pasted, photograph, picture
 from PIL import Image
 from red_boxes import spot_cards
@@ -32,10 +32,10 @@ def scenes(world: Any) -> Any:
     (world.root / "cards" / "scenes.toml").write_text(card)
     for number, (folder, count) in enumerate(CLIPS.items()):
         for index in range(count):
-            course = Course(
+            path = HeadPath(
                 count=4, start=(100 + 15 * number, 120, 50 + 8 * index), stop=(115 + 15 * number, 118, 58 + 8 * index)
             )
-            film(world.root / "data" / "scenes" / "Val_AFEW" / folder / f"{number}{index}.avi", pictures(course))
+            film(world.root / "data" / "scenes" / "Val_AFEW" / folder / f"{number}{index}.avi", pictures(path))
     return world
 
 

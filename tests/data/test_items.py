@@ -20,7 +20,7 @@ from bench.data.loader import Item
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
 from bench.plan.keys import row_key
 from bench.plan.plan import VisionWork
-from bench.store.artifacts import Recipe, Store
+from bench.store.artifacts import ArtifactKey, Store
 from bench.store.digests import find, keys_of, whole
 
 KEYS = [bytes([number]) * 15 + bytes([number % 2]) for number in range(1, 9)]  # every second one ends with a zero
@@ -100,15 +100,15 @@ datasets = st.lists(
 
 
 @given(datasets, st.sets(st.tuples(st.sampled_from(KEYS), st.sampled_from(["", "a", "b"]))))
-def test_what_a_shelf_lacks_is_each_item_once_with_whatever_any_dataset_asks_of_it(
+def test_what_an_artifact_lacks_is_each_item_once_with_whatever_any_dataset_asks_of_it(
     tmp_path_factory: pytest.TempPathFactory, sets: list[tuple[list[bytes], list[str]]], stored: set[tuple[bytes, str]]
 ) -> None:
     store = Store(tmp_path_factory.mktemp("store"))
-    recipe = Recipe("scores", {})
-    with store.writing(recipe) as writer:
+    scores = ArtifactKey("scores", {})
+    with store.writing(scores) as writer:
         writer.add([row_key(*pair) for pair in stored], np.zeros((len(stored), 1), np.float32))
     nothing: Any = None
-    work = VisionWork(recipe, nothing, nothing)
+    work = VisionWork(scores, nothing, nothing)
     wanted: dict[bytes, dict[str, None]] = {}
     for number, (keys, asks) in enumerate(sets):
         samples = tuple(Sample(str(at), 0, Still(Blob(str(at)))) for at in range(len(keys)))
@@ -119,7 +119,7 @@ def test_what_a_shelf_lacks_is_each_item_once_with_whatever_any_dataset_asks_of_
         work.asks[f"{number}", ""] = dict.fromkeys(asks)
         for key in keys:
             wanted.setdefault(key, {}).update(dict.fromkeys(asks))
-    todo = work.lacking(store.open(recipe))
+    todo = work.lacking(store.open(scores))
     left = {key: tuple(ask for ask in asks if (key, ask) not in stored) for key, asks in wanted.items()}
     found = [(key, todo.asks[chosen]) for key, chosen in zip(whole(todo.keys), todo.chosen.tolist(), strict=True)]
     assert found == [(key, asks) for key, asks in left.items() if asks]

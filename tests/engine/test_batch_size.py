@@ -17,10 +17,10 @@ from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
 from bench.data.loader import BATCH_BYTES, Item
 from bench.data.samples import Blob, FrameRef
-from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Pupil, Trial, choose, fastest, trial_of
+from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Trial, TrialNetwork, choose, fastest, trial_of
+from bench.engine.device_encoder import DeviceEncoder, Machine
 from bench.engine.ray.worker import Worker
-from bench.engine.shards import Shard, Share
-from bench.engine.tower import Machine, Tower
+from bench.engine.shards import NetworkWork, Shard
 from bench.errors import BenchError
 from bench.models.network import Network
 
@@ -56,8 +56,8 @@ def test_doubling_ends_where_it_gains_too_little_or_does_not_fit(
 def shard(count: int = 5000, frames: int = 1, model: str = "dual-encoder", asks: tuple[str, ...] = ("",)) -> Shard:
     facts = EncoderFacts(adapter="m:C", size=224, model=model, sees="images" if frames == 1 else "clips")
     items = [Item(number.to_bytes(4, "big"), (FrameRef(Blob(Path("a"))),) * frames) for number in range(count)]
-    share = Share(Network("mine", facts, {}, {}), Pixels(), all_asked((item.key for item in items), asks))
-    return Shard(items, Pixels(), 224, [share])
+    work = NetworkWork(Network("mine", facts, {}, {}), Pixels(), all_asked((item.key for item in items), asks))
+    return Shard(items, Pixels(), 224, [work])
 
 
 def never(trial: Any) -> int:
@@ -76,7 +76,7 @@ def test_a_trial_is_bounded_by_bytes_and_by_the_group_and_asks_what_the_group_is
     assert trial_of(shard()).largest == 1024 and trial_of(shard(count=200)).largest == 200
     clips = trial_of(shard(frames=16, model="joint-scorer", asks=("a", "b")))
     assert clips.largest == BATCH_BYTES // (16 * 3 * 224 * 224) and clips.frames == 16
-    assert clips.pupils[0].asks == ("a", "b")
+    assert clips.networks[0].asks == ("a", "b")
 
 
 class Timed:
@@ -109,29 +109,29 @@ def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pyte
     monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
     monkeypatch.setattr(Network, "load", lambda network, device: model)
     facts = EncoderFacts(adapter="bench.models.adapters.xclip:XClip", size=16, model="joint-scorer", sees="clips")
-    pupil = Pupil(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))
-    assert Worker(Machine("cpu")).batch_size(Trial([pupil], frames=2, size=16, largest=200)) == 128
+    each = TrialNetwork(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))
+    assert Worker(Machine("cpu")).batch_size(Trial([each], frames=2, size=16, largest=200)) == 128
 
 
 class Small:
     """An encoder whose memory holds so many inputs."""
 
-    def __init__(self, room: int) -> None:
-        self.room = room
+    def __init__(self, capacity_of: int) -> None:
+        self.capacity_of = capacity_of
         self.given: list[int] = []
         self.last: weakref.ref[torch.Tensor] | None = None
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         self.given.append(len(pixels))
         self.last = weakref.ref(pixels)
-        if len(pixels) > self.room:
+        if len(pixels) > self.capacity_of:
             full()
         return pixels.flatten(1)[:, :5].clone()
 
 
-def tower(model: Any) -> Tower:
+def tower(model: Any) -> DeviceEncoder:
     facts = EncoderFacts(adapter="m:C", size=4)
-    return Tower(Network("mine", facts, {}, {}), model, Pixels(), "cpu")
+    return DeviceEncoder(Network("mine", facts, {}, {}), model, Pixels(), "cpu")
 
 
 @pytest.fixture

@@ -61,7 +61,7 @@ def test_compiled_rows_are_kept_apart_and_lie_near_the_plain_ones(mine: Any, mon
     plain, compiled = (open_record(path) for path in mine.records())
     assert (plain.manifest["compiled"], compiled.manifest["compiled"]) == (False, True)
     assert "compiled" not in plain.manifest["networks"][0] and compiled.manifest["networks"][0]["compiled"]
-    assert plain.manifest["networks"][0]["shelf"] != compiled.manifest["networks"][0]["shelf"]
+    assert plain.manifest["networks"][0]["artifact"] != compiled.manifest["networks"][0]["artifact"]
     assert of_record(plain).exact and not of_record(compiled).exact, "the gate holds only plain numbers to the bit"
     for one, other in zip(plain.predictions(), compiled.predictions(), strict=True):
         assert np.allclose(one.scores, other.scores, rtol=1e-5, atol=1e-5)

@@ -187,7 +187,7 @@ def test_figures_of_predictions_run_what_they_need_or_take_a_record(world: Any, 
 
 def test_features_are_what_scoring_compares(world: Any) -> None:
     from bench.cards.variant import resolve
-    from bench.engine.tower import Machine
+    from bench.engine.device_encoder import Machine
     from bench.plan.cells import Choices, source_of
     from bench.records.record import open_record
     from bench.run.features import features_of

@@ -23,13 +23,13 @@ def features(vectors: object, labels: object) -> Features:
 
 
 def clouds(seed: int, count: int = 40) -> Features:
-    """Three well parted classes."""
+    """Three well separated classes."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     return features(np.eye(3)[labels] * 4 + rng.normal(0, 0.1, (count, 3)), labels)
 
 
-def test_maps_keep_parted_classes_apart_and_are_the_same_each_time() -> None:
+def test_maps_keep_separate_classes_apart_and_are_the_same_each_time() -> None:
     one, two = points(clouds(0)), points(clouds(0))
     assert np.array_equal(one.at, two.at) and one.at.shape == (40, 2)
     assert one.neighbours == 1.0

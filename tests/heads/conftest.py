@@ -25,7 +25,7 @@ def teacher_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def school(world: Any, teacher_weights: Path) -> Any:
+def lab(world: Any, teacher_weights: Path) -> Any:
     """The small world with a teacher in it."""
     shutil.copytree(teacher_weights, world.root / "weights", dirs_exist_ok=True)
     return world

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from bench.cards.head_training import Draw, Instruction
 from bench.errors import BenchError
-from bench.heads.keys import query_recipe, target_recipe
+from bench.heads.keys import query_key, target_key
 from bench.heads.targets import BLOCK, Faces, fill_queries, fill_targets
 from bench.heads.teacher import Teacher
 from bench.mini import blip2 as mini
 from bench.models.draws import RowDropout, mixed, noise, row_seeds
-from bench.store.artifacts import Recipe, Store
+from bench.store.artifacts import ArtifactKey, Store
 
 HUB = "Salesforce/blip2-flan-t5-xxl"
 DESCRIBER = Instruction(text="Question: Play the role of a facial expression classification expert.")
@@ -223,45 +223,45 @@ def blocks(chosen: Sequence[bytes] = DIGESTS) -> list[Faces]:
     return [Faces(part, torch.stack([rows[digest] for digest in part])) for part in parts]
 
 
-def recipes(*draws: Draw | None) -> dict[Draw | None, Recipe]:
-    return {draw: query_recipe({"adapter": "small"}, {"resize": "stretch"}, 2, draw) for draw in draws}
+def keys(*draws: Draw | None) -> dict[Draw | None, ArtifactKey]:
+    return {draw: query_key({"adapter": "small"}, {"resize": "stretch"}, 2, draw) for draw in draws}
 
 
 def test_a_face_is_seen_once_for_all_draws_and_instructions(tmp_path: Path) -> None:
     store, teacher = Store(tmp_path), Small()
     draws = [Draw(1, epoch) for epoch in range(5)]
     for _ in range(2):  # the second time everything is there
-        fill_queries(teacher, store, recipes(*draws), blocks())
+        fill_queries(teacher, store, keys(*draws), blocks())
         for draw in draws:
-            shelf = store.open(recipes(draw)[draw])
+            artifact = store.open(keys(draw)[draw])
             for instruction in (DESCRIBER, EMPTY):
-                fill_targets(teacher, store, shelf, DIGESTS, instruction, draw)
+                fill_targets(teacher, store, artifact, DIGESTS, instruction, draw)
         assert (teacher.seen, teacher.asked, teacher.told) == (100, 500, 1000)
-    rows = [store.open(recipes(draw)[draw]).rows(DIGESTS) for draw in draws]
+    rows = [store.open(keys(draw)[draw]).rows(DIGESTS) for draw in draws]
     assert not any(np.allclose(a, b) for n, a in enumerate(rows) for b in rows[:n])
 
 
 def test_what_changes_targets_changes_their_shelf() -> None:
-    one, other = recipes(None)[None], recipes(Draw(1, 0))[Draw(1, 0)]
+    one, other = keys(None)[None], keys(Draw(1, 0))[Draw(1, 0)]
     noisy = DESCRIBER.model_copy(update={"noise": 1})
-    found = {target_recipe(recipe, told).key for recipe in (one, other) for told in (DESCRIBER, EMPTY, noisy)}
+    found = {target_key(key, told).hash for key in (one, other) for told in (DESCRIBER, EMPTY, noisy)}
     assert len(found) == 6
-    assert len({query_recipe({}, {}, 2, Draw(*draw)).key for draw in ((1, 0), (1, 1), (2, 0))}) == 3
+    assert len({query_key({}, {}, 2, Draw(*draw)).hash for draw in ((1, 0), (1, 1), (2, 0))}) == 3
 
 
 @pytest.mark.parametrize("draw", [None, Draw(1, 2)])
 def test_an_interrupted_pass_ends_with_the_same_bits(draw: Draw | None, tmp_path: Path) -> None:
     def queries(store: Store) -> Any:
-        fill_queries(Small(), store, recipes(draw), blocks())
-        return store.open(recipes(draw)[draw])
+        fill_queries(Small(), store, keys(draw), blocks())
+        return store.open(keys(draw)[draw])
 
     whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
     expected = fill_targets(Small(), whole, queries(whole), DIGESTS, DESCRIBER, draw).rows(DIGESTS)
-    shelf = queries(broken)
+    artifact = queries(broken)
     with pytest.raises(KeyboardInterrupt):
-        fill_targets(Small(fails_at=2 * BLOCK + 1), broken, shelf, DIGESTS, DESCRIBER, draw)
+        fill_targets(Small(fails_at=2 * BLOCK + 1), broken, artifact, DIGESTS, DESCRIBER, draw)
     again = Small()
-    found = fill_targets(again, broken, shelf, DIGESTS, DESCRIBER, draw).rows(DIGESTS)
+    found = fill_targets(again, broken, artifact, DIGESTS, DESCRIBER, draw).rows(DIGESTS)
     assert np.array_equal(found, expected)
     assert again.told == len(DIGESTS) - 2 * BLOCK
 
@@ -277,23 +277,23 @@ def test_an_interrupted_pass_through_the_tower_ends_with_the_same_bits(
             return super().see(pixels)
 
     whole, broken = Store(tmp_path / "whole"), Store(tmp_path / "broken")
-    fill_queries(Small(), whole, recipes(*draws), blocks())
+    fill_queries(Small(), whole, keys(*draws), blocks())
     with pytest.raises(KeyboardInterrupt):
-        fill_queries(Stopped(), broken, recipes(*draws), blocks())
+        fill_queries(Stopped(), broken, keys(*draws), blocks())
     again = Small()
-    fill_queries(again, broken, recipes(*draws), blocks())
+    fill_queries(again, broken, keys(*draws), blocks())
     assert again.seen == len(DIGESTS) - 48
-    for recipe in recipes(*draws).values():
-        assert np.array_equal(broken.open(recipe).rows(DIGESTS), whole.open(recipe).rows(DIGESTS))
+    for key in keys(*draws).values():
+        assert np.array_equal(broken.open(key).rows(DIGESTS), whole.open(key).rows(DIGESTS))
 
 
 def test_a_block_of_which_another_set_has_some_rows_is_computed_whole(tmp_path: Path) -> None:
     store = Store(tmp_path)
-    fill_queries(Small(), store, recipes(None), blocks())
-    shelf = store.open(recipes(None)[None])
-    some = fill_targets(Small(), store, shelf, DIGESTS[40:50], DESCRIBER).rows(DIGESTS[40:50])
+    fill_queries(Small(), store, keys(None), blocks())
+    artifact = store.open(keys(None)[None])
+    some = fill_targets(Small(), store, artifact, DIGESTS[40:50], DESCRIBER).rows(DIGESTS[40:50])
     teacher = Small()
-    found = fill_targets(teacher, store, shelf, DIGESTS, DESCRIBER)
+    found = fill_targets(teacher, store, artifact, DIGESTS, DESCRIBER)
     assert teacher.told == len(DIGESTS)
     assert np.array_equal(found.rows(DIGESTS[40:50]), some)
 
@@ -304,11 +304,11 @@ def test_a_teacher_that_gives_nan_is_stopped_before_it_is_stored(tmp_path: Path)
             return super().targets(*arguments, **options) * float("nan")
 
     store = Store(tmp_path)
-    fill_queries(Small(), store, recipes(None), blocks())
-    shelf = store.open(recipes(None)[None])
+    fill_queries(Small(), store, keys(None), blocks())
+    artifact = store.open(keys(None)[None])
     with pytest.raises(BenchError, match="a row of targets is not finite"):
-        fill_targets(Broken(), store, shelf, DIGESTS, DESCRIBER)
-    assert len(store.open(target_recipe(shelf.recipe, DESCRIBER))) == 0
+        fill_targets(Broken(), store, artifact, DIGESTS, DESCRIBER)
+    assert len(store.open(target_key(artifact.key, DESCRIBER))) == 0
 
 
 def test_seeds_belong_to_face_purpose_and_draw() -> None:

@@ -13,9 +13,9 @@ import torch
 
 from bench.cards.head_training import Design, Schedule
 from bench.errors import BenchError, DataError
-from bench.heads.rows import ArrayRows, Positions, Rows, ShelfRows, npy
-from bench.heads.train import Job, Trained, order, train
-from bench.store.artifacts import Recipe, Shelf, Store
+from bench.heads.rows import ArrayRows, ArtifactRows, Positions, Rows, npy
+from bench.heads.train import HeadToTrain, Trained, order, train
+from bench.store.artifacts import Artifact, ArtifactKey, Store
 from bench.store.digests import BYTES
 
 LM = Design()
@@ -31,10 +31,10 @@ def world(seed: int = 0, count: int = N, width: int = D, height: int = H) -> tup
     return features, targets
 
 
-def job(name: str = "head", design: Design = LM, **changes: Any) -> Job:
+def job(name: str = "head", design: Design = LM, **changes: Any) -> HeadToTrain:
     features, targets = world()
     facts = {"features": ArrayRows("features", features), "targets": (ArrayRows("targets", targets),), "scale": SCALE}
-    return Job(name, design=design, **{**facts, **changes})
+    return HeadToTrain(name, design=design, **{**facts, **changes})
 
 
 def same(a: Trained, b: Trained) -> bool:
@@ -69,9 +69,9 @@ def test_200_steps_are_those_of_the_formulas() -> None:
     schedule = Schedule(epochs=8, batch=64, rate=1e-3)
     features, targets = world(count=64 * 25 + 17, width=32, height=48)
     scale = 100.0
-    found = train([Job("lm", ArrayRows("x", features), (ArrayRows("t", targets),), Design(), scale)], schedule, seed=3)[
-        "lm"
-    ]
+    found = train(
+        [HeadToTrain("lm", ArrayRows("x", features), (ArrayRows("t", targets),), Design(), scale)], schedule, seed=3
+    )["lm"]
     torch.manual_seed(3)
     start = torch.nn.Linear(32, 48, bias=False).weight.detach().numpy()
     x, t, w = (a.astype(np.float64) for a in (features, targets, start))
@@ -90,7 +90,9 @@ def test_the_first_loss_is_the_logarithm_of_the_batch_at_a_random_start() -> Non
         (rng.normal(size=width) + 0.1 * rng.normal(size=(512, width))).astype(np.float32) for width in (768, 1024)
     )
     schedule = Schedule(epochs=1)
-    first = train([Job("lm", ArrayRows("x", features), (ArrayRows("t", targets),), Design(), 100.0)], schedule, 1)["lm"]
+    first = train(
+        [HeadToTrain("lm", ArrayRows("x", features), (ArrayRows("t", targets),), Design(), 100.0)], schedule, 1
+    )["lm"]
     assert first.losses[0] == pytest.approx(math.log(512), rel=0.02)
 
 
@@ -193,21 +195,21 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
         train([job()], QUICK, 1, saved=saved)
 
 
-def shelf_of(store: Path, rows: Any) -> tuple[Shelf, list[bytes]]:
+def artifact_of(store: Path, rows: Any) -> tuple[Artifact, list[bytes]]:
     digests = [number.to_bytes(BYTES, "big") for number in range(1, len(rows) + 1)]
-    recipe = Recipe("targets", {"test": 1})
-    with Store(store).writing(recipe) as writer:
+    key = ArtifactKey("targets", {"test": 1})
+    with Store(store).writing(key) as writer:
         for start in range(0, len(rows), 64):
             writer.add(digests[start : start + 64], rows[start : start + 64])
             writer.flush()
-    return Store(store).open(recipe), digests
+    return Store(store).open(key), digests
 
 
-def test_shelves_mapped_files_and_arrays_train_the_same_head(tmp_path: Path) -> None:
+def test_artifacts_mapped_files_and_arrays_train_the_same_head(tmp_path: Path) -> None:
     features, targets = world()
     np.save(tmp_path / "features.npy", features)
-    shelf, digests = shelf_of(tmp_path / "store", targets)
-    mapped = job(features=npy(tmp_path / "features.npy"), targets=(ShelfRows("targets", shelf, digests),))
+    artifact, digests = artifact_of(tmp_path / "store", targets)
+    mapped = job(features=npy(tmp_path / "features.npy"), targets=(ArtifactRows("targets", artifact, digests),))
     assert same(train([mapped], QUICK, 1)["head"], train([job()], QUICK, 1)["head"])
 
 
@@ -255,10 +257,10 @@ def test_bad_input_is_an_error_that_names_it(what: str) -> None:
         train([make()], QUICK, 1)
 
 
-def test_a_shelf_that_lacks_rows_says_how_many(tmp_path: Path) -> None:
-    shelf, digests = shelf_of(tmp_path, world()[1])
+def test_an_artifact_that_lacks_rows_says_how_many(tmp_path: Path) -> None:
+    artifact, digests = artifact_of(tmp_path, world()[1])
     with pytest.raises(DataError, match="faces: 1 of 201 rows are not in the store"):
-        ShelfRows("faces", shelf, [*digests, b"\xff" * BYTES])
+        ArtifactRows("faces", artifact, [*digests, b"\xff" * BYTES])
 
 
 def test_a_training_leaves_torchs_generator_alone() -> None:

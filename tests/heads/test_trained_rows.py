@@ -13,12 +13,12 @@ import torch
 from bench.heads.heads import read_head
 from bench.records.record import FoldPredictions, open_record
 
-PUPIL = """
+HEAD_CARD = """
 kind = "method"
-name = "pupil"
+name = "tiny-head"
 extends = "exp-clip"
 
-[head.recipe]
+[head.training]
 dataset = "tiny-faces"
 dropout = false
 schedule = { epochs = 2, batch = 4, rate = 0.01 }
@@ -26,55 +26,55 @@ schedule = { epochs = 2, batch = 4, rate = 0.01 }
 
 
 @pytest.fixture
-def pupil(school: Any) -> Any:
+def each(lab: Any) -> Any:
     """The small world with a teacher in it, and a method that is trained on its pictures."""
-    (school.root / "cards" / "pupil.toml").write_text(PUPIL)
-    return school
+    (lab.root / "cards" / "tiny-head.toml").write_text(HEAD_CARD)
+    return lab
 
 
-def predictions(pupil: Any) -> list[FoldPredictions]:
-    return list(open_record(pupil.records()[-1]).predictions())
+def predictions(each: Any) -> list[FoldPredictions]:
+    return list(open_record(each.records()[-1]).predictions())
 
 
-def embeddings(pupil: Any, method: str, *args: str) -> Any:
+def embeddings(each: Any, method: str, *args: str) -> Any:
     """What `bench embed` gives."""
-    to = pupil.root / "embedded.npz"
-    answer = pupil.call("embed", *args, "--method", method, "--to", str(to), *pupil.flags)
+    to = each.root / "embedded.npz"
+    answer = each.call("embed", *args, "--method", method, "--to", str(to), *each.flags)
     assert answer.code == 0, answer.err
     return np.load(to)["embeddings"]
 
 
-def test_a_run_trains_what_it_lacks_and_scores_every_seed(pupil: Any) -> None:
-    row = ("--methods", "pupil:backbone=B32,instruction=empty", "--datasets", "tiny-faces,tiny-clips")
-    first = pupil.run(*row)
+def test_a_run_trains_what_it_lacks_and_scores_every_seed(each: Any) -> None:
+    row = ("--methods", "tiny-head:backbone=B32,instruction=empty", "--datasets", "tiny-faces,tiny-clips")
+    first = each.run(*row)
     assert first.code == 0, first.err
     assert first.err.count("steps, loss") == 3
-    parts = predictions(pupil)
+    parts = predictions(each)
     assert {(part.cell.dataset, part.cell.seed) for part in parts} == {
         (name, seed) for name in ("tiny-faces", "tiny-clips") for seed in (1, 2, 3)
     }
     scores = {part.cell.seed: part.scores for part in parts if part.cell.dataset == "tiny-faces"}
     assert not np.allclose(scores[1], scores[2])
-    again = pupil.run(*row)
+    again = each.run(*row)
     assert again.code == 0 and "nothing to encode" in again.err and "steps, loss" not in again.err
-    before, after = (open_record(path) for path in pupil.records())
+    before, after = (open_record(path) for path in each.records())
     assert (before.path / "metrics.csv").read_bytes() == (after.path / "metrics.csv").read_bytes()
-    assert before.manifest["courses"] == after.manifest["courses"]
+    assert before.manifest["trainings"] == after.manifest["trainings"]
     assert before.manifest["datasets"] == after.manifest["datasets"]
     assert before.manifest["pixels"] == after.manifest["pixels"]
 
 
-def test_the_trained_head_is_the_one_that_scores(pupil: Any) -> None:
+def test_the_trained_head_is_the_one_that_scores(each: Any) -> None:
     """The scores of a seed are those of the head file that the record names, put on both sides by hand."""
-    answer = pupil.run("--methods", "pupil:backbone=B32,head=2mlp", "--datasets", "tiny-faces")
+    answer = each.run("--methods", "tiny-head:backbone=B32,head=2mlp", "--datasets", "tiny-faces")
     assert answer.code == 0, answer.err
-    manifest = open_record(pupil.records()[-1]).manifest
+    manifest = open_record(each.records()[-1]).manifest
     (files,) = (facts["head"]["files"] for facts in manifest["methods"].values())
-    pictures = sorted(str(path) for path in (pupil.root / "data" / "tiny-faces").rglob("*.jpg"))
-    images = embeddings(pupil, "clip:backbone=B32", *pictures, "--protocol", "paper")
+    pictures = sorted(str(path) for path in (each.root / "data" / "tiny-faces").rglob("*.jpg"))
+    images = embeddings(each, "clip:backbone=B32", *pictures, "--protocol", "paper")
     words = [f"a photo of a face with an expression of {name}." for name in ("happiness", "sadness", "anger")]
-    texts = embeddings(pupil, "clip:backbone=B32", *(part for word in words for part in ("--text", word)))
-    for part, file in zip(predictions(pupil), files, strict=True):
+    texts = embeddings(each, "clip:backbone=B32", *(part for word in words for part in ("--text", word)))
+    for part, file in zip(predictions(each), files, strict=True):
         head = read_head(Path(file["file"])).head
         projected, classes = head.project(images), head.project(texts)
         projected /= np.linalg.norm(projected, axis=1, keepdims=True)
@@ -95,21 +95,21 @@ SIDES = {
 }
 
 
-def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
+def test_every_pairing_of_sides_is_scored(each: Any) -> None:
     """Each side's vectors as `bench embed` and the teacher give them; only their cosines may be left."""
     from PIL import Image
 
     from bench.cards.head_training import Instruction
     from bench.heads.teacher import Teacher
 
-    methods = [part for side in SIDES for part in ("--methods", f"pupil:backbone=L14,weights=trained,sides={side}")]
-    answer = pupil.run(*methods, "--datasets", "tiny-faces")
+    methods = [part for side in SIDES for part in ("--methods", f"tiny-head:backbone=L14,weights=trained,sides={side}")]
+    answer = each.run(*methods, "--datasets", "tiny-faces")
     assert answer.code == 0, answer.err
-    pictures = sorted((pupil.root / "data" / "tiny-faces").rglob("*.jpg"))
+    pictures = sorted((each.root / "data" / "tiny-faces").rglob("*.jpg"))
     words = [f"a photo of a face with an expression of {name}." for name in ("happiness", "sadness", "anger")]
     asked = [part for word in words for part in ("--text", word)]
     plain = [*map(str, pictures), "--protocol", "paper"]
-    hub = pupil.root / "weights" / "Salesforce" / "blip2-flan-t5-xxl"
+    hub = each.root / "weights" / "Salesforce" / "blip2-flan-t5-xxl"
     teacher = Teacher({"model": hub})
     size = teacher._size
     pixels = torch.stack(
@@ -128,16 +128,16 @@ def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
     nobody = [0] * len(pictures)
     seen = teacher.targets(teacher.queries(teacher.see(pixels), nobody), told, nobody).numpy()
     images = {
-        "clip": embeddings(pupil, "clip:backbone=L14", *plain),
-        "head": embeddings(pupil, "pupil:backbone=L14,weights=trained", *plain, "--projected"),
+        "clip": embeddings(each, "clip:backbone=L14", *plain),
+        "head": embeddings(each, "tiny-head:backbone=L14,weights=trained", *plain, "--projected"),
         "teacher": seen,
     }
     texts = {
-        "clip": embeddings(pupil, "clip:backbone=L14", *asked),
-        "head": embeddings(pupil, "pupil:backbone=L14,weights=trained", *asked, "--projected"),
+        "clip": embeddings(each, "clip:backbone=L14", *asked),
+        "head": embeddings(each, "tiny-head:backbone=L14,weights=trained", *asked, "--projected"),
         "teacher": teacher.encode_texts(words).numpy(),
     }
-    found = {part.cell.variant: part for part in predictions(pupil) if part.cell.seed in (None, 1)}
+    found = {part.cell.variant: part for part in predictions(each) if part.cell.seed in (None, 1)}
     assert len(found) == len(SIDES)
     for name, (image, text) in SIDES.items():
         (part,) = (
@@ -151,9 +151,9 @@ def test_every_pairing_of_sides_is_scored(pupil: Any) -> None:
         assert np.allclose(scores / scores[0, 0], cosines / cosines[0, 0], rtol=2e-3, atol=2e-3), name
 
 
-def test_sides_of_different_widths_are_refused(pupil: Any) -> None:
+def test_sides_of_different_widths_are_refused(each: Any) -> None:
     """The world's published head is 48 wide, and its teacher 128."""
-    answer = pupil.run("--methods", "pupil:backbone=L14,sides=clipph-llm", "--datasets", "tiny-faces")
+    answer = each.run("--methods", "tiny-head:backbone=L14,sides=clipph-llm", "--datasets", "tiny-faces")
     assert answer.code == 2 and "image side is 48 wide and its text side 128" in answer.err
 
 
@@ -174,13 +174,13 @@ def test_the_plan_lists_each_tower_and_each_instruction_once(bench: Any, tmp_pat
     tested = plan["vision"][-1]["datasets"]
     for tower in plan["vision"][:3]:
         assert tower["datasets"] == {**tested, "caer-s": 45_000}
-    (course,) = plan["courses"]
-    assert course["pictures"] == 45_000
-    assert course["heads"] == 3 * (
+    (group,) = plan["trainings"]
+    assert group["pictures"] == 45_000
+    assert group["heads"] == 3 * (
         3 * 5 + 3
     )  # seeds x (backbones x instructions but the published one, and other heads)
-    (teacher,) = course["teachers"]
-    assert teacher["pictures_through_the_tower"] == course["pictures"]
+    (teacher,) = group["teachers"]
+    assert teacher["pictures_through_the_tower"] == group["pictures"]
     by_instruction: dict[str, list[int]] = {}
     for done in teacher["passes"]:
         by_instruction.setdefault(done["instruction"], []).append(done["epoch"])

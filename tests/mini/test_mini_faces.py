@@ -52,7 +52,7 @@ def test_a_clips_caption_is_of_the_face_that_is_drawn_and_names_what_it_does(mon
     assert seen == [face_of_clip(sample)]
     face = replace(seen[0], aus=tuple({12: 0.9, 25: 0.3, 4: 0.1}.get(unit, 0.0) for unit in AUS))
     said = viewer_caption(face, "happiness", generator("test", "said"))
-    assert said.endswith(" hair. The raised lip corners, the slightly parted lips.") and "eyebrows" not in said
+    assert said.endswith(" hair. The raised lip corners, the slightly open lips.") and "eyebrows" not in said
     still = viewer_caption(replace(face, aus=(0.0,) * len(AUS)), "neutral", generator("test", "said"))
     assert still.endswith("The face is at rest.")
 

@@ -26,7 +26,7 @@ from bench.heads.teacher import Teacher
 from bench.mini import blip2 as mini
 from bench.models import contract
 from bench.models.adapters.blip2 import Blip2
-from bench.models.contract import Teaches
+from bench.models.contract import TeacherModel
 from bench.models.isolated.adapters import lavis_blip2
 from bench.models.network import Network
 
@@ -266,7 +266,7 @@ def test_lavis_teaches_as_transformers_does(shared: Path) -> None:
     facts = EncoderFacts(
         adapter="bench.models.isolated.adapters.lavis_blip2:LavisTeacher", weights=card.encoder.weights
     )
-    lavis = Network("blip2-lavis", facts, files, {}, environment=card.environment).load("cpu", Teaches)
+    lavis = Network("blip2-lavis", facts, files, {}, environment=card.environment).load("cpu", TeacherModel)
     ours = Teacher(files)
     seeds = list(range(len(pixels())))
     assert lavis.shape == ours.shape

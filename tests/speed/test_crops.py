@@ -62,7 +62,7 @@ def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path,
     from bench.crops.clip import BATCH, CropRules
     from bench.crops.frames import each_frame
     from bench.crops.load import load_detector
-    from bench.crops.prepare import Means, prepare
+    from bench.crops.prepare import Resources, prepare
     from bench.data.digest import DigestCache
     from bench.data.samples import Video
     from bench.settings import load as settings
@@ -79,8 +79,8 @@ def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path,
 
     def end_to_end() -> None:
         shutil.rmtree(tmp_path / "crops", ignore_errors=True)
-        means = Means(DigestCache(None), workers, show=False)
-        prepare(catalog.dataset("films"), films / "data", tmp_path / "crops", detector, CropRules(), means)
+        resources = Resources(DigestCache(None), workers, show=False)
+        prepare(catalog.dataset("films"), films / "data", tmp_path / "crops", detector, CropRules(), resources)
 
     bare()
     floors, ratios = [], []

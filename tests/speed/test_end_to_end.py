@@ -22,8 +22,8 @@ from PIL import Image
 from workload import BACKBONES, DEVICE, DTYPE
 
 from bench.cards.variant import resolve
+from bench.engine.device_encoder import Machine
 from bench.engine.fill import fill
-from bench.engine.tower import Machine
 from bench.models.network import respond
 from bench.plan.cells import Cell, Choices, source_of
 from bench.records.record import environment

@@ -19,10 +19,10 @@ from bench.data.samples import Blob, FrameRef
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals
-from bench.store.artifacts import Recipe, Store
+from bench.store.artifacts import ArtifactKey, Store
 
 PAPER = Pixels()
-RECIPE = Recipe("frames", {"speed": 1})
+KEY = ArtifactKey("frames", {"speed": 1})
 ROWS = 20_000
 
 
@@ -71,7 +71,7 @@ def test_store_write(tmp_path: Path, rows: Any, benchmark: Any) -> None:
     numbers = iter(range(1_000_000))
 
     def write() -> None:
-        with Store(tmp_path / str(next(numbers))).writing(RECIPE) as writer:
+        with Store(tmp_path / str(next(numbers))).writing(KEY) as writer:
             for start in range(0, ROWS, 64):
                 writer.add(rows[0][start : start + 64], rows[1][start : start + 64])
 
@@ -79,9 +79,9 @@ def test_store_write(tmp_path: Path, rows: Any, benchmark: Any) -> None:
 
 
 def test_store_read(tmp_path: Path, rows: Any, benchmark: Any) -> None:
-    with Store(tmp_path).writing(RECIPE) as writer:
+    with Store(tmp_path).writing(KEY) as writer:
         writer.add(*rows)
-    benchmark(lambda: Store(tmp_path).open(RECIPE).rows(rows[0]))
+    benchmark(lambda: Store(tmp_path).open(KEY).rows(rows[0]))
 
 
 def test_confusion_and_intervals(benchmark: Any) -> None:

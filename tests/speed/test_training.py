@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from bench.cards.head_training import Design, Schedule
-from bench.heads.rows import ShelfRows
-from bench.heads.train import Job, train
-from bench.store.artifacts import Recipe, Store
+from bench.heads.rows import ArtifactRows
+from bench.heads.train import HeadToTrain, train
+from bench.store.artifacts import ArtifactKey, Store
 from bench.store.digests import BYTES
 
 COUNT = int(os.environ.get("BENCH_SPEED_FACES", "48640"))
@@ -24,8 +24,8 @@ DIGESTS = [number.to_bytes(BYTES, "big") for number in range(1, COUNT + 1)]
 GIB = 2**30
 
 
-def rows(store: Path, step: str) -> ShelfRows:
-    return ShelfRows(step, Store(store).open(Recipe(step, {"speed": 1})), DIGESTS)
+def rows(store: Path, step: str) -> ArtifactRows:
+    return ArtifactRows(step, Store(store).open(ArtifactKey(step, {"speed": 1})), DIGESTS)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("store")
     rng = np.random.default_rng(0)
     for step, width in (("features", WIDTH), ("targets", HEIGHT)):
-        with Store(path).writing(Recipe(step, {"speed": 1})) as writer:
+        with Store(path).writing(ArtifactKey(step, {"speed": 1})) as writer:
             for start in range(0, COUNT, 2048):
                 part = DIGESTS[start : start + 2048]
                 writer.add(part, rng.standard_normal((len(part), width), np.float32))
@@ -42,7 +42,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def paper_head(store: Path) -> None:
-    train([Job("lm", rows(store, "features"), (rows(store, "targets"),), Design(), 100.0)], Schedule(), 1)
+    train([HeadToTrain("lm", rows(store, "features"), (rows(store, "targets"),), Design(), 100.0)], Schedule(), 1)
 
 
 def test_a_paper_size_head_takes_under_three_minutes(store: Path, benchmark: Any) -> None:

@@ -192,13 +192,13 @@ def train(model: TinyBlip2, faces: Faces, steps: int) -> None:
     rng = generator("train", "order", "teacher")
     torch.manual_seed(20)
     model.train()
-    learnt = {
+    trained = {
         key: value
         for key, value in model.named_parameters()
         if value.requires_grad and "language_model.decoder." not in key and "lm_head" not in key
     }
-    matrices = [value for key, value in learnt.items() if value.ndim == 2 and _hidden(key)]
-    others = [value for key, value in learnt.items() if not (value.ndim == 2 and _hidden(key))]
+    matrices = [value for key, value in trained.items() if value.ndim == 2 and _hidden(key)]
+    others = [value for key, value in trained.items() if not (value.ndim == 2 and _hidden(key))]
     optimizers: list[Any] = [
         torch.optim.Muon(matrices, lr=2 * RATE, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
         torch.optim.AdamW(others, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01),
@@ -218,8 +218,10 @@ def train_answers(model: TinyBlip2, faces: Faces, steps: int) -> None:
     rng = generator("train", "order", "answers")
     model.train()
     language = model.network.language_model
-    learnt = [value for key, value in language.named_parameters() if key.startswith(("decoder.block", "decoder.final"))]
-    optimizer = torch.optim.AdamW([*learnt, language.lm_head.weight], lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+    trained = [
+        value for key, value in language.named_parameters() if key.startswith(("decoder.block", "decoder.final"))
+    ]
+    optimizer = torch.optim.AdamW([*trained, language.lm_head.weight], lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
     expressions = torch.from_numpy(faces.gallery.expressions)
 
     def loss(ids: list[int]) -> dict[str, Tensor]:

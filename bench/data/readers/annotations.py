@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.readers.lists import Labels, unique
-from bench.data.readers.tree import PICTURES, Kind, Shelf, Tree, inside, some, stem, suffix
+from bench.data.readers.tree import PICTURES, Kind, MediaFinder, Tree, inside, some, stem, suffix
 from bench.data.samples import Sample
 from bench.errors import DataError
 
@@ -49,7 +49,7 @@ def read(
     if found is None:
         raise DataError(f"{root / base} does not exist", "see `bench show` for how to obtain the dataset")
     labels = Labels(classes, codes, skip)
-    shelf = Shelf(tree, root / base)
+    finder = MediaFinder(tree, root / base)
     samples, unlabelled = [], []
     for name in sorted(name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in PICTURES):
         note = inside(annotation.format(stem=stem(name), fold=fold), str(root))
@@ -59,7 +59,7 @@ def read(
         index = labels.index(_number(root / note), str(root / note))
         if index is None:
             continue
-        media = shelf.find(f"{base}/{name}")
+        media = finder.find(f"{base}/{name}")
         if media is not None:
             samples.append(Sample(stem(name), index, media))
     if unlabelled:
@@ -67,7 +67,7 @@ def read(
             f"{root / base}: {len(unlabelled)} of its pictures have no annotation: {some(unlabelled)}",
             "unpack the annotations completely",
         )
-    shelf.require()
+    finder.require()
     return unique(samples, root / base)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.data.readers.lists import Labels, unique
-from bench.data.readers.tree import PICTURES, VIDEOS, Kind, Shelf, Tree, inside, some, suffix
+from bench.data.readers.tree import PICTURES, VIDEOS, Kind, MediaFinder, Tree, inside, some, suffix
 from bench.data.samples import Sample
 from bench.errors import DataError
 
@@ -49,7 +49,7 @@ def read(
     if stray:
         raise DataError(f"{root / base}: {some(sorted(stray))} lies in no class folder")
     labels = Labels(classes, names or {}, skip)
-    shelf = Shelf(tree, root / base)
+    finder = MediaFinder(tree, root / base)
     samples = []
     for folder in sorted(name for name, kind in found.items() if kind is Kind.FOLDER):
         index = labels.index(_word(folder), f"{root / base / folder}") if labelled else -1
@@ -60,10 +60,10 @@ def read(
             inner = f"{place}/{name}"
             if tree.kind(inner) is Kind.FILE and suffix(name) not in PICTURES | VIDEOS:
                 continue
-            media = shelf.find(inner)
+            media = finder.find(inner)
             if media is not None:
                 samples.append(Sample(f"{folder}/{name}", index, media))
-    shelf.require()
+    finder.require()
     return unique(samples, root / base)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.readers.lists import text_lines, unique, whole
-from bench.data.readers.tree import Kind, Shelf, Tree, some
+from bench.data.readers.tree import Kind, MediaFinder, Tree, some
 from bench.data.samples import Frames, Sample
 from bench.errors import DataError
 
@@ -48,10 +48,10 @@ def read(
     listed = tree.one(file.format(fold=fold))
     clips = _clips(listed, len(classes), id_parts)
     folder, drop = _place(tree, listed, clips, below)
-    shelf = Shelf(tree, listed)
+    finder = MediaFinder(tree, listed)
     samples = []
     for clip in clips:
-        media = shelf.find("/".join((*folder, *clip.parts[drop:])))
+        media = finder.find("/".join((*folder, *clip.parts[drop:])))
         if media is None:
             continue
         if not isinstance(media, Frames):
@@ -59,7 +59,7 @@ def read(
         samples.append(
             Sample("/".join(clip.parts[-id_parts:]), clip.label, Frames(media.folder, media.names, clip.count))
         )
-    shelf.require()
+    finder.require()
     return unique(samples, listed)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.data.readers.lists import Column, Labels, Row, Where, rows, unique
-from bench.data.readers.tree import Shelf, Tree, inside, stem
+from bench.data.readers.tree import MediaFinder, Tree, inside, stem
 from bench.data.samples import Sample
 from bench.errors import DataError
 
@@ -60,7 +60,7 @@ def read(
     folders, below = _places(tree, path)
     labels = Labels(classes, codes or {}, skip)
     keep = Where(where or {})
-    shelf = Shelf(tree, listed)
+    finder = MediaFinder(tree, listed)
     samples = []
     for row in rows(listed, separator, header, encoding):
         if not keep(row):
@@ -70,10 +70,10 @@ def read(
             continue
         fields = _fields(row.cell(name), fold)
         rest = inside(_fill(below, fields, row), row.where)
-        media = shelf.find(*(f"{folder}/{rest}" if folder else rest for folder in folders))
+        media = finder.find(*(f"{folder}/{rest}" if folder else rest for folder in folders))
         if media is not None:
             samples.append(Sample(_fill(id, fields, row), index, media))
-    shelf.require()
+    finder.require()
     return unique(samples, listed)
 
 

@@ -163,7 +163,7 @@ def _is_frame(name: str, kind: Kind) -> bool:
     return kind is Kind.FILE and suffix(name) in PICTURES
 
 
-class Shelf:
+class MediaFinder:
     """Finds the media of many samples and reports everything that is missing at once.
 
     Args:

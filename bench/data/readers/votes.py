@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.data.readers import lists
 from bench.data.readers.lists import Column, Labels, Where, unique, whole
 from bench.data.readers.pixels import pictures
-from bench.data.readers.tree import Shelf, Tree, inside, some, stem
+from bench.data.readers.tree import MediaFinder, Tree, inside, some, stem
 from bench.data.samples import Blob, Sample, Still
 from bench.errors import DataError
 
@@ -70,7 +70,7 @@ def read(
     listed = tree.one(file.format(fold=fold))
     labels = Labels(classes, {}, skip)
     keep = Where(where or {})
-    shelf = Shelf(tree, listed)
+    finder = MediaFinder(tree, listed)
     drawn = _drawn(tree.one(pixels), tree.one(rows)) if pixels else {}
     samples, absent = [], []
     for row in lists.rows(listed, separator, header):
@@ -92,12 +92,12 @@ def read(
             else:
                 absent.append(picture)
             continue
-        media = shelf.find(inside(path.format(name=picture, fold=fold), row.where))
+        media = finder.find(inside(path.format(name=picture, fold=fold), row.where))
         if media is not None:
             samples.append(Sample(stem(picture), index, media))
     if absent:
         raise DataError(f"{listed}: {len(absent)} pictures that it names are not in {rows}: {some(absent)}")
-    shelf.require()
+    finder.require()
     return unique(samples, listed)
 
 

@@ -9,7 +9,7 @@ from bench.errors import BenchError
 
 
 @dataclass(frozen=True)
-class Room:
+class Capacity:
     """What one worker takes, and how many there may be.
 
     Attributes:
@@ -23,7 +23,7 @@ class Room:
     workers: int
 
 
-def room(resources: Mapping[str, float], *, device: str, gpus: float, cpus: int, workers: int = 0) -> Room:
+def capacity_of(resources: Mapping[str, float], *, device: str, gpus: float, cpus: int, workers: int = 0) -> Capacity:
     """Share a cluster out.
 
     Args:
@@ -56,4 +56,4 @@ def room(resources: Mapping[str, float], *, device: str, gpus: float, cpus: int,
             f"a worker takes {wanted}; the cluster has {have_cpus:g} cores and {have_gpus:g} GPUs",
             "lower --workers (cores a worker) or --gpus, or add nodes with ray start --address",
         )
-    return Room(cpus, share, workers or fit)
+    return Capacity(cpus, share, workers or fit)

@@ -1,6 +1,6 @@
 """Carries a plan out on a Ray cluster: shards are tasks, networks are held by actors, and this process writes the store.
 
-Only this process opens the store, so that its guarantees are those of a local run: one writer a shelf, one lock, and a
+Only this process opens the store, so that its guarantees are those of a local run: one writer an artifact, one lock, and a
 kill loses the shard in hand. What travels is small: lists of files out, rows of features back, never pixels. Batches are
 the ones that a local run makes (`bench.data.loader.batches`), so the rows are the same to the bit where the processors
 and their threads are.
@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.engine.batch_size import choose
+from bench.engine.device_encoder import Machine
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
-from bench.engine.ray.capacity import room
+from bench.engine.ray.capacity import capacity_of
 from bench.engine.ray.pool import Pool
-from bench.engine.tower import Machine
 from bench.errors import BenchError
 from bench.plan.plan import Plan, TextWork, VisionWork
 from bench.process.progress import bar
@@ -57,7 +57,7 @@ class OnRay:
         if not texts and not groups:
             return outcome
         with connected(self.address) as ray:
-            take = room(
+            take = capacity_of(
                 ray.cluster_resources(),
                 device=machine.device,
                 gpus=self.gpus,
@@ -109,12 +109,12 @@ def connected(address: str) -> Iterator[Any]:
 
 
 def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Machine) -> None:
-    with ExitStack() as open_shelves, bar("encoding texts", len(works), "networks", show=machine.show) as progress:
+    with ExitStack() as stack, bar("encoding texts", len(works), "networks", show=machine.show) as progress:
         kept = {}
         jobs = []
-        # In one order, as in `bench.engine.groups.opened`: two runs that share several shelves must not wait for each other.
-        for work in sorted(works, key=lambda work: work.recipe.key):
-            writer = open_shelves.enter_context(store.writing(work.recipe))
+        # In one order, as in `bench.engine.groups.opened`: two runs that share several artifacts must not wait for each other.
+        for work in sorted(works, key=lambda work: work.key.hash):
+            writer = stack.enter_context(store.writing(work.key))
             missing = missing_texts(work, writer)
             kept[work.network.key] = writer, missing
             jobs.append((work.network, list(missing.values())))

@@ -9,8 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from bench.engine.batch_size import Trial
+from bench.engine.device_encoder import Machine
 from bench.engine.shards import Shard, Step, TextRows, read_texts
-from bench.engine.tower import Machine
 from bench.errors import BenchError, WeightsError
 from bench.models.network import Network
 
@@ -44,7 +44,7 @@ class Worker:
         Raises:
             BenchError: an adapter is at fault.
         """
-        self._hold([pupil.network for pupil in trial.pupils])
+        self._hold([each.network for each in trial.networks])
         return trial.run(self.machine.device, self._model)
 
     def shard(self, shard: Shard) -> list[Step]:
@@ -53,7 +53,7 @@ class Worker:
         Raises:
             BenchError: an adapter is at fault.
         """
-        self._hold([share.network for share in shard.shares])
+        self._hold([work.network for work in shard.works])
         return list(shard.steps(self.machine, self._model))
 
     def _hold(self, networks: Sequence[Network]) -> None:

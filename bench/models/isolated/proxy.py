@@ -320,6 +320,6 @@ _PROXIES: Mapping[type[Any], type[_Proxy]] = {
     contract.ClipEncoder: _Clips,
     contract.JointScorer: _Scorer,
     contract.Generator: _Generator,
-    contract.Teaches: _Teacher,
+    contract.TeacherModel: _Teacher,
     FaceDetector: _Detector,
 }

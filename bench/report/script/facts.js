@@ -58,7 +58,7 @@ function drawNetwork(network) {
     ["pixels", plain(network.protocol.pixels)],
     ["frames", plain(network.protocol.frames)],
     ["input size", `${network.size} pixels`],
-    ["embeddings", code(network.shelf)],
+    ["embeddings", code(network.artifact)],
   ]);
 }
 

@@ -58,7 +58,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingGroup:
     """The small world with the method `seen` in it, and the command that runs there in a process of its own."""
 
     world: Any
@@ -79,12 +79,12 @@ class Course:
 
 
 @pytest.fixture
-def course(world: Any) -> Course:
+def group(world: Any) -> TrainingGroup:
     log = world.root / "log"
     log.mkdir()
     (world.root / "cards" / "seen.toml").write_text(CARD.replace("LOG", str(log)))
     (world.root / "cards" / "seen.py").write_text(ADAPTER)
-    return Course(world, log)
+    return TrainingGroup(world, log)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ WAIT = 120
 
 
 def rows(store: Path) -> dict[tuple[str, bytes], bytes]:
-    """Every row of a store's vision and text shelves."""
+    """Every row of a store's vision and text artifacts."""
     files = [path for step in ("frames", "texts") for path in store.glob(f"{step}/*/*.npy")]
     return {
         (path.parent.name, bytes(record["digest"])): record["row"].tobytes()
@@ -37,28 +37,28 @@ def record_of(runs: Path) -> Record:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_a_worker_killed_in_the_middle_changes_no_bit(course: Any, head: Any) -> None:
-    here = course.start("here")
+def test_a_worker_killed_in_the_middle_changes_no_bit(group: Any, head: Any) -> None:
+    here = group.start("here")
     said = here.communicate(timeout=WAIT)[1]
     assert here.returncode == 0, said
-    for path in course.log.iterdir():
+    for path in group.log.iterdir():
         path.unlink()
 
-    (course.log / "slow").touch()
-    there = course.start("there", "--executor", "ray", "--address", head.address)
+    (group.log / "slow").touch()
+    there = group.start("there", "--executor", "ray", "--address", head.address)
     deadline = time.monotonic() + WAIT
-    while len(course.seen()) < 2:
+    while len(group.seen()) < 2:
         assert there.poll() is None and time.monotonic() < deadline, there.communicate()[1]
         time.sleep(0.02)
-    killed = next(iter(course.seen()))
+    killed = next(iter(group.seen()))
     os.kill(killed, signal.SIGKILL)
-    (course.log / "slow").unlink()
+    (group.log / "slow").unlink()
     said = there.communicate(timeout=WAIT)[1]
     assert there.returncode == 0, said
     assert "up to 3 workers, 1 cores" in said and "a worker was lost, and its work is given to another one" in said
-    assert len(course.seen()) > 1
+    assert len(group.seen()) > 1
 
-    root = course.world.root
+    root = group.world.root
     assert rows(root / "there" / "store") == rows(root / "here" / "store")
     local, remote = (record_of(root / place / "runs") for place in ("here", "there"))
     assert remote.manifest["encoded"] == local.manifest["encoded"]
@@ -97,17 +97,17 @@ def test_work_that_kills_every_worker_ends_the_run_and_costs_no_other_work(head:
     assert "a A" in run.stdout and "b B" in run.stdout and run.stdout.count("said a worker was lost") == 2
 
 
-def test_without_ray_its_extra_is_named(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_ray_its_extra_is_named(group: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     run = ("--methods", "seen", "--datasets", "tiny-faces")
-    answer = course.world.run(*run, "--executor", "ray")
+    answer = group.world.run(*run, "--executor", "ray")
     assert answer.code == 2 and "pip install 'fer-bench[ray]'" in answer.err
 
-    assert course.world.run(*run).code == 0
-    answer = course.world.run(*run, "--executor", "ray")
+    assert group.world.run(*run).code == 0
+    answer = group.world.run(*run, "--executor", "ray")
     assert answer.code == 0 and "nothing to encode" in answer.err
 
 
-def test_a_clusters_options_without_a_cluster_are_refused(course: Any) -> None:
-    answer = course.world.run("--methods", "seen", "--datasets", "tiny-faces", "--address", "head:6379")
+def test_a_clusters_options_without_a_cluster_are_refused(group: Any) -> None:
+    answer = group.world.run("--methods", "seen", "--datasets", "tiny-faces", "--address", "head:6379")
     assert answer.code == 2 and "--executor ray" in answer.err

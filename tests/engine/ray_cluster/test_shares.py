@@ -10,24 +10,24 @@ from asked import all_asked
 from bench.cards.input_protocol import Pixels
 from bench.data.loader import Item, batches
 from bench.data.samples import Blob, FrameRef
-from bench.engine.ray.capacity import Room, room
-from bench.engine.shards import Shard, Share
+from bench.engine.ray.capacity import Capacity, capacity_of
+from bench.engine.shards import NetworkWork, Shard
 from bench.errors import BenchError
 
 
 @pytest.mark.parametrize(
     ("have", "asked", "expected"),
     [
-        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2}, Room(2, 0.0, 4)),
-        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 1.0, "cpus": 64}, Room(16, 1.0, 4)),
-        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 0.25, "cpus": 64}, Room(4, 0.25, 16)),
-        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 2.0, "cpus": 3}, Room(3, 2.0, 2)),
-        ({"CPU": 1, "GPU": 3}, {"device": "cuda", "gpus": 0.1, "cpus": 2}, Room(1, 0.1, 1)),
-        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2, "workers": 9}, Room(2, 0.0, 9)),
+        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2}, Capacity(2, 0.0, 4)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 1.0, "cpus": 64}, Capacity(16, 1.0, 4)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 0.25, "cpus": 64}, Capacity(4, 0.25, 16)),
+        ({"CPU": 64, "GPU": 4}, {"device": "cuda", "gpus": 2.0, "cpus": 3}, Capacity(3, 2.0, 2)),
+        ({"CPU": 1, "GPU": 3}, {"device": "cuda", "gpus": 0.1, "cpus": 2}, Capacity(1, 0.1, 1)),
+        ({"CPU": 8}, {"device": "cpu", "gpus": 1.0, "cpus": 2, "workers": 9}, Capacity(2, 0.0, 9)),
     ],
 )
-def test_a_cluster_is_shared_out(have: dict[str, float], asked: dict[str, Any], expected: Room) -> None:
-    assert room(have, **asked) == expected
+def test_a_cluster_is_shared_out(have: dict[str, float], asked: dict[str, Any], expected: Capacity) -> None:
+    assert capacity_of(have, **asked) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_a_cluster_is_shared_out(have: dict[str, float], asked: dict[str, Any], 
 )
 def test_what_cannot_be_shared_out_is_refused(device: str, gpus: float, said: str) -> None:
     with pytest.raises(BenchError, match=said):
-        room({"CPU": 4}, device=device, gpus=gpus, cpus=1)
+        capacity_of({"CPU": 4}, device=device, gpus=gpus, cpus=1)
 
 
 @pytest.mark.parametrize("each", [1, 2, 5, 100])
@@ -44,10 +44,10 @@ def test_shards_are_cut_between_batches(each: int) -> None:
     items = [Item(bytes([number]), (FrameRef(Blob(f"{number}.jpg")),) * (1 + number // 15)) for number in range(40)]
     some: Any = object()
     asked = all_asked((item.key for item in items[::2]), ("",))
-    share = Share(some, Pixels(), asked)
-    whole = Shard(items, Pixels(), 16, [share], batch=4)
+    work = NetworkWork(some, Pixels(), asked)
+    whole = Shard(items, Pixels(), 16, [work], batch=4)
     parts = list(whole.parts(each))
     cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
     assert cut == list(batches(items, Pixels(), 16, 4))
-    asks = [key for shard in parts for key in shard.shares[0].asks.keys.tolist()]
+    asks = [key for shard in parts for key in shard.works[0].asks.keys.tolist()]
     assert sorted(asks) == asked.keys.tolist()

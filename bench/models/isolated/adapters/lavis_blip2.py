@@ -103,7 +103,7 @@ class LavisBlip2:
 
 
 class LavisTeacher(LavisBlip2):
-    """A teacher (`bench.heads.targets.Teaches`), cut where `bench.heads.teacher.Teacher` is.
+    """A teacher (`bench.models.contract.TeacherModel`), cut where `bench.heads.teacher.Teacher` is.
 
     With dropout each row is put through by itself, after torch's generator has been set to that row's seed.
 

@@ -135,7 +135,7 @@ class TestSet:
 
 
 @dataclass(frozen=True)
-class Exhibit:
+class AuditedTables:
     """A paper's (or a run's) tables with their numbers, and all that is known about rows and columns.
 
     Attributes:

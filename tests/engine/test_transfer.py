@@ -20,9 +20,9 @@ from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
 from bench.data.loader import Batch, Item
 from bench.data.samples import Blob, FrameRef
-from bench.engine.feeding import CudaLane, HostLane, fed
-from bench.engine.shards import Shard, Share
-from bench.engine.tower import Machine
+from bench.engine.device_encoder import Machine
+from bench.engine.shards import NetworkWork, Shard
+from bench.engine.transfer import CudaTransfer, HostTransfer, on_device
 from bench.models.network import Network
 
 WAIT = 20
@@ -56,7 +56,7 @@ def feeders() -> list[str]:
 def test_the_next_batch_is_made_while_one_is_worked_on_and_no_more() -> None:
     source = Source(5)
     seen = []
-    for number, batch in enumerate(fed(source.batches(), HostLane())):
+    for number, batch in enumerate(on_device(source.batches(), HostTransfer())):
         if number + 1 < 5:
             assert source.begun[number + 1].wait(WAIT)
         assert source.made <= number + 2
@@ -69,18 +69,18 @@ def test_the_next_batch_is_made_while_one_is_worked_on_and_no_more() -> None:
 def test_whoever_stops_early_leaves_no_thread(error: type[BaseException]) -> None:
     source = Source(5)
     batches = source.batches()
-    running = fed(batches, HostLane())
+    running = on_device(batches, HostTransfer())
     next(running)
     with pytest.raises(error):
         running.throw(error())
     assert source.closed.is_set() and not feeders()
-    unbegun = fed(Source(5).batches(), HostLane())
+    unbegun = on_device(Source(5).batches(), HostTransfer())
     unbegun.close()
     assert not feeders()
 
 
 def test_what_goes_wrong_in_the_feeder_is_raised_where_it_is_waited_for() -> None:
-    running = fed(Source(5, fail_at=2).batches(), HostLane())
+    running = on_device(Source(5, fail_at=2).batches(), HostTransfer())
     assert next(running).keys == [b"\0"] and next(running).keys == [b"\1"]
     with pytest.raises(ValueError, match="a broken wire") as raised:
         next(running)
@@ -118,9 +118,9 @@ def cuda(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_on_cuda_the_work_waits_for_its_copy_and_keeps_its_memory(cuda: list[str]) -> None:
-    lane = CudaLane("cpu")
+    transfer = CudaTransfer("cpu")
     pixels = np.arange(12, dtype=np.uint8).reshape(1, 1, 3, 2, 2)
-    copy = lane.send(pixels)
+    copy = transfer.send(pixels)
     assert cuda == ["pinned", "copy ends"]
     assert np.array_equal(copy.take().numpy(), pixels)
     assert cuda[2:] == ["work waits for event", "memory is in use"]
@@ -134,7 +134,7 @@ def test_a_batch_that_the_device_has_no_room_for_ahead_of_its_time_stays_on_the_
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", full)
     pixels = np.arange(12, dtype=np.uint8).reshape(1, 1, 3, 2, 2)
-    assert np.array_equal(CudaLane("cpu").send(pixels).take().numpy(), pixels)
+    assert np.array_equal(CudaTransfer("cpu").send(pixels).take().numpy(), pixels)
     assert not cuda
 
 
@@ -157,21 +157,21 @@ def test_networks_that_lack_different_pictures_share_one_copy(tmp_path: Path, mo
         items.append(Item(bytes([number]), (FrameRef(Blob(path)),)))
     sent: list[int] = []
 
-    class Counting(HostLane):
+    class Counting(HostTransfer):
         def send(self, pixels: Any) -> Any:
             sent.append(len(pixels))
             return super().send(pixels)
 
-    monkeypatch.setattr(bench.engine.shards, "lane_to", lambda device: Counting())
+    monkeypatch.setattr(bench.engine.shards, "transfer_to", lambda device: Counting())
     rules = (Pixels(), Pixels(mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.125)))
     lacking = (items, items[1::2])
     networks = [Network(name, EncoderFacts(adapter="m:C", size=8), {}, {"model": name}) for name in ("all", "odd")]
-    shares = [
-        Share(network, rule, all_asked((item.key for item in some), ("",)))
+    works = [
+        NetworkWork(network, rule, all_asked((item.key for item in some), ("",)))
         for network, rule, some in zip(networks, rules, lacking, strict=True)
     ]
     models = {network.method: Mean() for network in networks}
-    shard = Shard(items, rules[0], 8, shares, batch=4)
+    shard = Shard(items, rules[0], 8, works, batch=4)
     rows: dict[str, dict[bytes, Any]] = {"all": {}, "odd": {}}
     for step in shard.steps(Machine(), lambda network: models[network.method]):
         for name, found in zip(rows, step.rows, strict=True):

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.audit.attainable import fits, neighbours, reachable, share
+from bench.audit.audited_tables import AuditedTables, Identity, Value, tables_named
 from bench.audit.columns import CERTAIN, Column, cells_of, columns
-from bench.audit.exhibit import Exhibit, Identity, Value, tables_named
 from bench.audit.findings import Check, Finding, Outcome, Place
-from bench.audit.reach import fits, neighbours, reachable, share
 from bench.cards.claims_schema import RunsClaim
 
 Kind = Literal["single", "slip", "several", "open"]
@@ -43,15 +43,15 @@ class RowFit:
     runs: tuple[int, ...]
 
 
-def integrality(exhibit: Exhibit) -> Outcome:
+def integrality(audited: AuditedTables) -> Outcome:
     """Sizes of the test sets, and single runs among the rows."""
-    known = columns(exhibit)
-    rows = row_fits(exhibit, known)
+    known = columns(audited)
+    rows = row_fits(audited, known)
     found = [
         _sizes(known),
-        _rows(exhibit, rows),
-        _claims(exhibit, rows, known),
-        _mixed(exhibit, rows),
+        _rows(audited, rows),
+        _claims(audited, rows, known),
+        _mixed(audited, rows),
         _slips(rows, known),
     ]
     return Outcome(
@@ -60,15 +60,17 @@ def integrality(exhibit: Exhibit) -> Outcome:
     )
 
 
-def row_fits(exhibit: Exhibit, known: Mapping[str, Column]) -> list[RowFit]:
+def row_fits(audited: AuditedTables, known: Mapping[str, Column]) -> list[RowFit]:
     """Every row that a method fills, once."""
     by_row: dict[Identity, list[Value]] = {}
-    for key, value in cells_of(exhibit, dict(known)).items():
+    for key, value in cells_of(audited, dict(known)).items():
         by_row.setdefault(key.identity, []).append(value)
-    return [_row_fit(exhibit, identity, values, known) for identity, values in by_row.items()]
+    return [_row_fit(audited, identity, values, known) for identity, values in by_row.items()]
 
 
-def _row_fit(exhibit: Exhibit, identity: Identity, values: Sequence[Value], known: Mapping[str, Column]) -> RowFit:
+def _row_fit(
+    audited: AuditedTables, identity: Identity, values: Sequence[Value], known: Mapping[str, Column]
+) -> RowFit:
     misfits = [value for value in values if not _fits(value, known, 1)]
     shares = {value: known[value.dataset].share for value in values}
     chance = float(np.prod([1 - shares[value] if value in misfits else shares[value] for value in values]))
@@ -77,8 +79,8 @@ def _row_fit(exhibit: Exhibit, identity: Identity, values: Sequence[Value], know
         kind = "single" if chance < CHANCE else "open"
     elif len(misfits) == 1 and 10 * chance < SLIP:
         kind = "slip"
-    if exhibit.seeds:  # nothing to guess
-        counts = [exhibit.seeds.get((value.table, value.row, value.dataset), 1) for value in values]
+    if audited.seeds:  # nothing to guess
+        counts = [audited.seeds.get((value.table, value.row, value.dataset), 1) for value in values]
         kind = "several" if max(counts) > 1 else "single"
     runs = tuple(count for count in RUNS if all(_fits(value, known, count) for value in values))
     return RowFit(identity, tuple(values), tuple(misfits), chance, kind, runs)
@@ -172,7 +174,7 @@ def _density(samples: int, column: Column) -> float:
     return 1.0 if reach is None else share(reach, column.unit)
 
 
-def _rows(exhibit: Exhibit, rows: Sequence[RowFit]) -> Outcome:
+def _rows(audited: AuditedTables, rows: Sequence[RowFit]) -> Outcome:
     checks = []
     for kind, said in (
         ("single", "rows fit single runs in every number that can be tested"),
@@ -185,7 +187,7 @@ def _rows(exhibit: Exhibit, rows: Sequence[RowFit]) -> Outcome:
             facts = [
                 {
                     "row": row.identity.label,
-                    "tables": list(exhibit.where(row.identity)),
+                    "tables": list(audited.where(row.identity)),
                     "cells": len(row.values),
                     "fits": len(row.values) - len(row.misfits),
                     "chance": row.chance,
@@ -199,19 +201,19 @@ def _rows(exhibit: Exhibit, rows: Sequence[RowFit]) -> Outcome:
     return Outcome((), checks)
 
 
-def _claims(exhibit: Exhibit, rows: Sequence[RowFit], known: Mapping[str, Column]) -> Outcome:
+def _claims(audited: AuditedTables, rows: Sequence[RowFit], known: Mapping[str, Column]) -> Outcome:
     """Rows that the text (or the run itself) says are means of several runs, and rows that cannot be."""
     findings: list[Finding] = []
-    for claim in exhibit.claims:
+    for claim in audited.claims:
         if not isinstance(claim, RunsClaim):
             continue
         mine = [row for row in rows if row.identity.method in claim.methods and not _besides(row.identity, claim)]
         alone = [row for row in mine if row.kind in ("single", "slip")]
         if claim.runs > 1 and alone:
-            findings.append(_not_means(exhibit, claim, alone, len(mine)))
+            findings.append(_not_means(audited, claim, alone, len(mine)))
         odd = [value for row in mine if row not in alone for value in row.values if not _fits(value, known, claim.runs)]
         if odd:
-            findings.append(_no_mean(exhibit, claim, odd))
+            findings.append(_no_mean(audited, claim, odd))
     return Outcome(findings)
 
 
@@ -219,12 +221,12 @@ def _besides(identity: Identity, claim: RunsClaim) -> bool:
     return any(set(axes.items()) <= set(identity.axes) for axes in claim.besides)
 
 
-def _not_means(exhibit: Exhibit, claim: RunsClaim, alone: Sequence[RowFit], of: int) -> Finding:
+def _not_means(audited: AuditedTables, claim: RunsClaim, alone: Sequence[RowFit], of: int) -> Finding:
     cells = sum(len(row.values) for row in alone)
     fit = cells - sum(len(row.misfits) for row in alone)
     # The rows were picked because they fit, out of all that the claim speaks of.
     chance = min(1.0, float(np.prod([row.chance for row in alone])) * math.comb(of, len(alone)))
-    where = tuple(dict.fromkeys(table for row in alone for table in exhibit.where(row.identity)))
+    where = tuple(dict.fromkeys(table for row in alone for table in audited.where(row.identity)))
     stated = f" ({claim.where})" if claim.where else ""
     return Finding(
         "error" if chance < CERTAIN else "warning",
@@ -235,30 +237,30 @@ def _not_means(exhibit: Exhibit, claim: RunsClaim, alone: Sequence[RowFit], of: 
         "a single run's luck is part of these numbers.",
         tuple(value.place for row in alone for value in row.values),
         tuple(
-            f"{row.identity.label} ({tables_named(exhibit.where(row.identity))}): {len(row.values) - len(row.misfits)} of {len(row.values)} cells fit"
+            f"{row.identity.label} ({tables_named(audited.where(row.identity))}): {len(row.values) - len(row.misfits)} of {len(row.values)} cells fit"
             for row in alone
         ),
         {"claim": claim.id, "rows": len(alone), "cells": cells, "fit": fit, "chance": chance, "tables": list(where)},
     )
 
 
-def _no_mean(exhibit: Exhibit, claim: RunsClaim, odd: Sequence[Value]) -> Finding:
+def _no_mean(audited: AuditedTables, claim: RunsClaim, odd: Sequence[Value]) -> Finding:
     return Finding(
         "note",
         "integrality",
         f"{len(odd)} numbers cannot be the mean of {claim.runs} runs, unless the runs were rounded before they were averaged",
         "Averaging rounded numbers moves the last digit; a mistyped number looks the same.",
         tuple(value.place for value in odd),
-        tuple(f"Table {value.table}, {value.row}, {exhibit.title(value.dataset)} WAR {value.text}" for value in odd),
+        tuple(f"Table {value.table}, {value.row}, {audited.title(value.dataset)} WAR {value.text}" for value in odd),
         {"claim": claim.id, "cells": len(odd)},
     )
 
 
-def _mixed(exhibit: Exhibit, rows: Sequence[RowFit]) -> Outcome:
+def _mixed(audited: AuditedTables, rows: Sequence[RowFit]) -> Outcome:
     """Tables that rank single runs of a method beside means of several runs of the same method."""
     kinds: dict[Identity, Kind] = {row.identity: row.kind for row in rows}
     found: dict[tuple[str, str], dict[Identity, Kind]] = {}
-    for (table, _), identity in exhibit.identities.items():
+    for (table, _), identity in audited.identities.items():
         for part in identity.parts or (identity,):
             kind = kinds.get(part, "open")
             if kind != "open":

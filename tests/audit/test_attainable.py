@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
+from bench.audit.attainable import fits, reachable, share, single_sizes
 from bench.audit.pairs import Range, possible, uar_range
-from bench.audit.reach import fits, reachable, share, single_sizes
 
 
 def tried(sizes: tuple[int, ...], runs: int, unit: float) -> set[int]:

@@ -37,7 +37,7 @@ class Machine:
     show: bool = True
 
 
-class Tower:
+class DeviceEncoder:
     """A network's vision side, fed with prepared pixels; halves its forward passes when memory does not suffice."""
 
     def __init__(self, network: Network, model: Any, pixels: Pixels, device: str) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Fed(NamedTuple):
+class DeviceBatch(NamedTuple):
     """A batch whose pixels `[B, T, 3, S, S]` are on the device, or on the host where there is no room or no need."""
 
     keys: list[bytes]
@@ -34,7 +34,7 @@ class Copy(Protocol):
         ...
 
 
-class Lane(Protocol):
+class Transfer(Protocol):
     """A way to a device."""
 
     def send(self, pixels: npt.NDArray[Any]) -> Copy:
@@ -42,12 +42,12 @@ class Lane(Protocol):
         ...
 
 
-def lane_to(device: str) -> Lane:
+def transfer_to(device: str) -> Transfer:
     """To a CUDA device beside its work; to any other device there is nothing to overlap, so pixels stay on the host."""
-    return CudaLane(device) if device.startswith("cuda") else HostLane()
+    return CudaTransfer(device) if device.startswith("cuda") else HostTransfer()
 
 
-def fed(batches: Generator[Batch, None, None], lane: Lane) -> Generator[Fed, None, None]:
+def on_device(batches: Generator[Batch, None, None], transfer: Transfer) -> Generator[DeviceBatch, None, None]:
     """Each batch, with the next one made ready meanwhile; never more than one.
 
     Closing it waits for the batch in hand, closes the batches, and leaves no thread. What they raise is raised here.
@@ -55,7 +55,7 @@ def fed(batches: Generator[Batch, None, None], lane: Lane) -> Generator[Fed, Non
 
     def following() -> tuple[list[bytes], Copy, list[Failure]] | None:
         batch = next(batches, None)
-        return None if batch is None else (batch.keys, lane.send(batch.pixels), batch.failures)
+        return None if batch is None else (batch.keys, transfer.send(batch.pixels), batch.failures)
 
     with ThreadPoolExecutor(1, thread_name_prefix="feed") as feeder:
         try:
@@ -63,12 +63,12 @@ def fed(batches: Generator[Batch, None, None], lane: Lane) -> Generator[Fed, Non
             while (ready := ahead.result()) is not None:
                 ahead = feeder.submit(following)
                 keys, copy, failures = ready
-                yield Fed(keys, copy.take(), failures)
+                yield DeviceBatch(keys, copy.take(), failures)
         finally:
             feeder.submit(batches.close)  # a generator can be closed only between two of its batches
 
 
-class HostLane:
+class HostTransfer:
     """Leaves pixels where they are."""
 
     def send(self, pixels: npt.NDArray[Any]) -> Copy:
@@ -78,7 +78,7 @@ class HostLane:
         return _Arrived(torch.from_numpy(pixels))
 
 
-class CudaLane:
+class CudaTransfer:
     """Copies from pinned memory on a stream of its own.
 
     Where the device has no room for a batch ahead of its time, it stays on the host, and is copied part by part when its
