@@ -7,10 +7,11 @@ from collections.abc import Iterable
 import numpy as np
 
 from bench.engine.shards import Asks
+from bench.models.ask import EMBED, Ask
 from bench.store.digests import keys_of
 
 
-def all_asked(items: Iterable[bytes], asks: tuple[str, ...] = ("",)) -> Asks:
+def all_asked(items: Iterable[bytes], asks: tuple[Ask, ...] = (EMBED,)) -> Asks:
     """Every item asked the same."""
     keys = np.sort(keys_of(items))
     return Asks(keys, [asks], np.zeros(len(keys), np.int64))

@@ -19,7 +19,7 @@ SLACK = 1e-9  # in percent, for sums of fractions in binary
 
 
 @lru_cache(maxsize=1024)
-def reachable(sizes: tuple[int, ...], unit: float, runs: int = 1) -> Floats | None:
+def attainable(sizes: tuple[int, ...], unit: float, runs: int = 1) -> Floats | None:
     """Every mean of k_i/n_i, in percent, in order; None where they leave no gap of a last digit, or are too many to list.
 
     Args:

@@ -32,7 +32,7 @@ class Identity(NamedTuple):
 
     @property
     def label(self) -> str:
-        """For a reader: `clip backbone=B32, P-3`."""
+        """For a reader: `method axis=value, prompt set`."""
         if self.kind != "method":
             return f"{self.kind} of ({'; '.join(part.label for part in self.parts)})"
         axes = " ".join(f"{axis}={value}" for axis, value in self.axes)

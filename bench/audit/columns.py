@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bench.audit.attainable import Floats, reachable, share, single_sizes
+from bench.audit.attainable import Floats, attainable, share, single_sizes
 from bench.audit.attainable import fits as fit
 from bench.audit.audited_tables import AuditedTables, CellId, TestSet, Value
 
@@ -48,7 +48,7 @@ class Column:
         unit: the last printed digit, in percent.
         samples: a fold; empty where nothing is known.
         proved: whether the numbers themselves prove it.
-        reach: what a single run can give; None where it can give anything.
+        attainable_values: what a single run can give; None where it can give anything.
         share: the chance that any number fits.
         stated: how each stated size fits; empty where no size can be told from another.
         found: the size that the numbers alone point to, of all there are; None where they point to none.
@@ -58,7 +58,7 @@ class Column:
     unit: float
     samples: tuple[int, ...]
     proved: bool
-    reach: Floats | None
+    attainable_values: Floats | None
     share: float
     stated: tuple[Fit, ...] = ()
     found: Fit | None = None
@@ -110,8 +110,17 @@ def _with(
     stated: tuple[Fit, ...] = (),
     found: Fit | None = None,
 ) -> Column:
-    reach = reachable(samples, unit) if samples else None
-    return Column(dataset, unit, samples, proved, reach, 1.0 if reach is None else share(reach, unit), stated, found)
+    attainable_values = attainable(samples, unit) if samples else None
+    return Column(
+        dataset,
+        unit,
+        samples,
+        proved,
+        attainable_values,
+        1.0 if attainable_values is None else share(attainable_values, unit),
+        stated,
+        found,
+    )
 
 
 def _stated(dataset: TestSet, values: Sequence[float], unit: float) -> tuple[Fit, ...]:
@@ -121,11 +130,11 @@ def _stated(dataset: TestSet, values: Sequence[float], unit: float) -> tuple[Fit
     totals = [counted.total for counted in dataset.counts.values()]
     for total in dict.fromkeys(totals):
         source = ", ".join(name for name, counted in dataset.counts.items() if counted.total == total)
-        reach = reachable((total,), unit)
-        if reach is None:
+        attainable_values = attainable((total,), unit)
+        if attainable_values is None:
             continue
-        count = int(np.sum(fit(np.array(values), unit, reach)))
-        chance = float(bdtrc(count - 1, len(values), share(reach, unit)))
+        count = int(np.sum(fit(np.array(values), unit, attainable_values)))
+        chance = float(bdtrc(count - 1, len(values), share(attainable_values, unit)))
         fitted.append(Fit(source, total, count, len(values), chance))
     return tuple(fitted)
 
@@ -145,9 +154,11 @@ def _searched(values: Sequence[float], unit: float) -> Fit | None:
 
 
 def cells_of(audited: AuditedTables, columns: dict[str, Column]) -> dict[CellId, Value]:
-    """WAR numbers that can be tested: those in columns whose reach has gaps."""
+    """WAR numbers that can be tested: those in columns whose attainable values have gaps."""
     return {
         key: value
         for key, value in audited.measured().items()
-        if key.metric == "war" and columns[key.dataset].reach is not None and value.unit == columns[key.dataset].unit
+        if key.metric == "war"
+        and columns[key.dataset].attainable_values is not None
+        and value.unit == columns[key.dataset].unit
     }

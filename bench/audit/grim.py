@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bench.audit.attainable import fits, neighbours, reachable, share
+from bench.audit.attainable import attainable, fits, neighbours, share
 from bench.audit.audited_tables import AuditedTables, Identity, Value, tables_named
 from bench.audit.columns import CERTAIN, Column, cells_of, columns
 from bench.audit.findings import Check, Finding, Outcome, Place
@@ -43,7 +43,7 @@ class RowFit:
     runs: tuple[int, ...]
 
 
-def integrality(audited: AuditedTables) -> Outcome:
+def grim(audited: AuditedTables) -> Outcome:
     """Sizes of the test sets, and single runs among the rows."""
     known = columns(audited)
     rows = row_fits(audited, known)
@@ -88,8 +88,8 @@ def _row_fit(
 
 def _fits(value: Value, known: Mapping[str, Column], runs: int) -> bool:
     column = known[value.dataset]
-    reach = column.reach if runs == 1 else reachable(column.samples, value.unit, runs)
-    return reach is None or bool(fits(np.array([value.value]), value.unit, reach)[0])
+    attainable_values = column.attainable_values if runs == 1 else attainable(column.samples, value.unit, runs)
+    return attainable_values is None or bool(fits(np.array([value.value]), value.unit, attainable_values)[0])
 
 
 def _sizes(known: Mapping[str, Column]) -> Outcome:
@@ -97,11 +97,9 @@ def _sizes(known: Mapping[str, Column]) -> Outcome:
     checks: list[Check] = []
     for name, column in known.items():
         title = column.dataset.title
-        if column.dataset.folds > 1 and column.reach is None and column.samples:
+        if column.dataset.folds > 1 and column.attainable_values is None and column.samples:
             what = f"{title}: a mean over {column.dataset.folds} folds of {min(column.samples):,} samples and more can be any number"
-            checks.append(
-                Check("integrality", f"{what}, so neither its size nor its runs can be tested", {"dataset": name})
-            )
+            checks.append(Check("grim", f"{what}, so neither its size nor its runs can be tested", {"dataset": name}))
         elif column.stated or column.found:
             fitted = ", ".join(
                 f"{one.samples:,} ({one.source}): {one.fits} of {one.cells}, chance {one.chance:.1e}"
@@ -114,7 +112,7 @@ def _sizes(known: Mapping[str, Column]) -> Outcome:
                 "stated": {one.source: one._asdict() for one in column.stated},
                 "found": column.found.samples if column.found else None,
             }
-            checks.append(Check("integrality", f"{title}: numbers that a size allows: {fitted}", numbers))
+            checks.append(Check("grim", f"{title}: numbers that a size allows: {fitted}", numbers))
         findings += _wrong_size(name, column)
     return Outcome(findings, checks)
 
@@ -148,9 +146,7 @@ def _wrong_size(name: str, column: Column) -> list[Finding]:
             )
         )
         return (
-            [Finding("error" if wrong else "warning", "integrality", what, why, places, (detail,), numbers)]
-            if against
-            else []
+            [Finding("error" if wrong else "warning", "grim", what, why, places, (detail,), numbers)] if against else []
         )
     if stated and believed and stated.total != believed.total:
         what = f"{title}: the text states {stated.total:,} samples, {believed.source} count {believed.total:,}"
@@ -158,7 +154,7 @@ def _wrong_size(name: str, column: Column) -> list[Finding]:
         return [
             Finding(
                 "warning",
-                "integrality",
+                "grim",
                 what,
                 f"{why} The printed numbers cannot tell which it was.",
                 places,
@@ -170,8 +166,8 @@ def _wrong_size(name: str, column: Column) -> list[Finding]:
 
 
 def _density(samples: int, column: Column) -> float:
-    reach = reachable((samples,), column.unit)
-    return 1.0 if reach is None else share(reach, column.unit)
+    attainable_values = attainable((samples,), column.unit)
+    return 1.0 if attainable_values is None else share(attainable_values, column.unit)
 
 
 def _rows(audited: AuditedTables, rows: Sequence[RowFit]) -> Outcome:
@@ -197,7 +193,7 @@ def _rows(audited: AuditedTables, rows: Sequence[RowFit]) -> Outcome:
             ]
             methods = Counter(row.identity.method for row in some)
             names = ", ".join(f"{count} of {method}" for method, count in methods.items())
-            checks.append(Check("integrality", f"{len(some)} {said}: {names}", {"kind": kind, "rows": facts}))
+            checks.append(Check("grim", f"{len(some)} {said}: {names}", {"kind": kind, "rows": facts}))
     return Outcome((), checks)
 
 
@@ -230,7 +226,7 @@ def _not_means(audited: AuditedTables, claim: RunsClaim, alone: Sequence[RowFit]
     stated = f" ({claim.where})" if claim.where else ""
     return Finding(
         "error" if chance < CERTAIN else "warning",
-        "integrality",
+        "grim",
         f"{claim.says}{stated}, but {len(alone)} rows of {tables_named(where)} are single runs: "
         f"{fit} of {cells} WAR cells are k/n for a whole k",
         f"Means of {claim.runs} runs would give such numbers by accident with a chance of {chance:.0e}; "
@@ -247,7 +243,7 @@ def _not_means(audited: AuditedTables, claim: RunsClaim, alone: Sequence[RowFit]
 def _no_mean(audited: AuditedTables, claim: RunsClaim, odd: Sequence[Value]) -> Finding:
     return Finding(
         "note",
-        "integrality",
+        "grim",
         f"{len(odd)} numbers cannot be the mean of {claim.runs} runs, unless the runs were rounded before they were averaged",
         "Averaging rounded numbers moves the last digit; a mistyped number looks the same.",
         tuple(value.place for value in odd),
@@ -279,7 +275,7 @@ def _mixed(audited: AuditedTables, rows: Sequence[RowFit]) -> Outcome:
         [
             Finding(
                 "warning",
-                "integrality",
+                "grim",
                 f"{tables_named(tuple(numbers))} compare means of several runs with single runs of the same method",
                 "A mean is steadier than a single run, so differences between such rows are partly the seed's.",
                 tuple(Place(table) for table in numbers),
@@ -297,12 +293,12 @@ def _slips(rows: Sequence[RowFit], known: Mapping[str, Column]) -> Outcome:
             continue
         (value,) = row.misfits
         column = known[value.dataset]
-        assert column.reach is not None
-        low, high = neighbours(value.value, column.reach)
+        assert column.attainable_values is not None
+        low, high = neighbours(value.value, column.attainable_values)
         findings.append(
             Finding(
                 "warning",
-                "integrality",
+                "grim",
                 f"Table {value.table}, {value.row}: {column.dataset.title} WAR {value.text} is no count of {column.samples[0]:,} samples; "
                 f"the nearest are {low:.{value.decimals}f} and {high:.{value.decimals}f}",
                 f"The other {len(row.values) - 1} numbers of the row are those of a single run, so this one is probably mistyped.",

@@ -10,7 +10,7 @@ from bench.audit.claims import claims
 from bench.audit.degenerate import degenerate
 from bench.audit.feasibility import feasibility
 from bench.audit.findings import Audit, Outcome, gathered
-from bench.audit.grim import integrality
+from bench.audit.grim import grim
 from bench.audit.marks import marks
 from bench.audit.noise import noise
 from bench.errors import UnknownName
@@ -20,7 +20,7 @@ FAMILIES: tuple[Callable[[AuditedTables], Outcome], ...] = (
     computed,
     claims,
     marks,
-    integrality,
+    grim,
     feasibility,
     degenerate,
     noise,
@@ -28,14 +28,14 @@ FAMILIES: tuple[Callable[[AuditedTables], Outcome], ...] = (
 
 
 def audit(audited: AuditedTables, table: str = "") -> Audit:
-    """Audit an exhibit.
+    """Audit the tables.
 
     Args:
-        exhibit: all tables, since they are held against one another.
+        audited: all tables, since they are held against one another.
         table: of one table only are findings given; empty for all.
 
     Raises:
-        UnknownName: the exhibit has no such table.
+        UnknownName: the tables has no such table.
     """
     if table and table not in audited.tables:
         raise UnknownName("table with printed numbers", table, audited.tables)

@@ -147,6 +147,6 @@ def _identity(row: Row, catalog: Catalog, parts: tuple[Identity, ...]) -> Identi
         return Identity(row.statistic, parts=tuple(sorted(parts)))
     card = catalog.methods.get(row.method)
     default = card.default if card else {}
-    prompts = row.prompts or (card.prompts if card else "")
+    prompts = row.prompts or (catalog.prompts_of(card) if card else "")
     axes = tuple(sorted((axis, value) for axis, value in row.variant.items() if default.get(axis) != value))
     return Identity("method", row.method, axes, prompts, row.protocol)

@@ -113,6 +113,19 @@ class Catalog:
         """The prompt set of that name; raises `UnknownName` with the near ones."""
         return _named("prompt set", name, self.prompts)
 
+    def prompts_of(self, card: MethodCard) -> str:
+        """The name of the prompt set that a method has of its own, or the default paper's.
+
+        Raises:
+            BenchError: neither states one.
+        """
+        stated = card.prompts or next((paper.card.prompts for paper in self.papers.values() if paper.card.default), "")
+        if not stated:
+            raise BenchError(
+                f"{card.name} names no prompt set, nor does a default paper", "state `prompts` in its card"
+            )
+        return stated
+
     def paper(self, name: str = "") -> Paper:
         """The paper of that name; without a name the one whose card says `default`."""
         if name:

@@ -8,10 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Design(BaseModel):
-    """The shape of a projection head; every head ends in one bias-free linear map.
-
-    The paper names its heads LM, 2-MLP, 3-MLP and TE, and gives no sizes; the defaults here are ours. LM is `linear`,
-    2-MLP and 3-MLP are `mlp` with `layers` 2 and 3, TE is `transformer`.
+    """The shape of a projection head; every head ends in one bias-free linear map. The default sizes are ours.
 
     Attributes:
         kind: what stands before the last map: nothing; `layers - 1` linear maps with a bias, each with a GELU behind it;
@@ -31,7 +28,7 @@ class Design(BaseModel):
 
 
 class Schedule(BaseModel):
-    """How a head is trained: stochastic gradient descent as the published script runs it.
+    """How a head is trained: stochastic gradient descent with momentum (the rule of `torch.optim.SGD`).
 
     Attributes:
         epochs: passes over the pictures.
@@ -43,9 +40,9 @@ class Schedule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    epochs: int = Field(default=5, ge=1)
-    batch: int = Field(default=512, ge=2)
-    rate: float = Field(default=1e-3, gt=0)
+    epochs: int = Field(ge=1)
+    batch: int = Field(ge=2)
+    rate: float = Field(gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     decay: float = Field(default=1e-4, ge=0)
 
@@ -56,7 +53,7 @@ class Instruction(BaseModel):
     Attributes:
         text: word for word; the empty text is its closing token alone.
         noise: a seed; Gaussian noise then stands in the place of the text's token embeddings, in their shape, drawn for
-            each face (the published code's trace of a "random" instruction).
+            each face.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -81,7 +78,7 @@ Loss = Literal["symmetric-contrastive", "one-sided-contrastive", "squared-error"
 
 
 class HeadTraining(BaseModel):
-    """How a head is trained; every default is that of the published run.
+    """How a head is trained.
 
     Attributes:
         dataset: the unlabelled pictures.
@@ -99,12 +96,12 @@ class HeadTraining(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     dataset: str
-    protocol: str = "paper"
+    protocol: str
     teacher: str
-    adapter: str = "bench.heads.teacher:Teacher"
-    dropout: bool = True
+    adapter: str
+    dropout: bool = False
     instruction: Instruction
     design: Design = Design()
     loss: Loss = "symmetric-contrastive"
-    schedule: Schedule = Schedule()
+    schedule: Schedule
     seeds: tuple[int, ...] = Field(default=(1, 2, 3), min_length=1)

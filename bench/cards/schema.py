@@ -209,6 +209,7 @@ class MethodCard(Card):
         protocol: the input protocol used unless the user says otherwise.
         prompts: the prompt set used unless the table or the user says otherwise.
         question: what a generator is asked; other models have none.
+        prompts: the prompt set where neither a row nor the user names one; where empty, the default paper's.
         axes: axis -> value -> facts merged into this card when the variant has that value.
         default: axis -> value where the variant does not say; an axis without one must be given.
         unnamed: axes that keys and titles leave out at their default value.
@@ -222,7 +223,7 @@ class MethodCard(Card):
     trained_on: tuple[str, ...] = ()
     media: tuple[Literal["image", "clip"], ...] = ("image", "clip")
     protocol: str = "native"
-    prompts: str = "P-3"
+    prompts: str = ""
     encoder: EncoderFacts
     environment: EnvironmentFacts | None = None
     head: HeadFacts | None = None

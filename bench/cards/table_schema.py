@@ -119,10 +119,16 @@ class TableCard(Card):
 
 
 class PaperCard(Card):
-    """A paper whose tables lie beside this card."""
+    """A paper whose tables lie beside this card.
+
+    Attributes:
+        default: whether it is meant where a table is named without a paper.
+        prompts: the prompt set of methods whose cards name none, where this is the default paper.
+    """
 
     kind: Literal["paper"]
     bibtex: str = ""
     page: str = ""
     default: bool = False
+    prompts: str = ""
     notes: tuple[str, ...] = ()

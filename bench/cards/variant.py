@@ -38,7 +38,7 @@ class Variant:
 
 
 def parse(ref: str) -> tuple[str, dict[str, str]]:
-    """Split `exp-clip:backbone=L14,head=lm` into the method's name and the values asked for."""
+    """Split `name:axis=value,axis=value` into the method's name and the values asked for."""
     name, _, rest = ref.partition(":")
     chosen: dict[str, str] = {}
     for part in filter(None, rest.split(",")):

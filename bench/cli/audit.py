@@ -40,7 +40,7 @@ def audit(
     from bench.audit.report import as_facts, as_markdown, as_text
     from bench.audit.run import audit as run_audit
 
-    audited, table = exhibit_of(subject, cards)
+    audited, table = audited_tables_of(subject, cards)
     result = run_audit(audited, table)
     if as_json:
         text = json.dumps(as_facts(result), indent=1, ensure_ascii=False)
@@ -53,7 +53,7 @@ def audit(
     return int(strict and result.count("error") > 0)
 
 
-def exhibit_of(subject: str, cards: tuple[Path, ...]) -> tuple[AuditedTables, str]:
+def audited_tables_of(subject: str, cards: tuple[Path, ...]) -> tuple[AuditedTables, str]:
     """What SUBJECT means, and the one table of it that was asked for, or an empty text."""
     from bench.audit.sources import of_paper, of_record
     from bench.errors import UnknownName

@@ -28,7 +28,7 @@ def _methods(catalog: Catalog) -> list[dict[str, str]]:
             "axes": "; ".join(f"{axis}={'|'.join(values)}" for axis, values in card.axes.items()),
             "takes": ", ".join(card.media),
             "protocol": card.protocol,
-            "prompts": card.prompts,
+            "prompts": catalog.prompts_of(card),
             "from": catalog.origins["method", card.name],
         }
         for card in catalog.methods.values()

@@ -11,7 +11,7 @@ name = "{name}"
 title = "{name}"
 page = ""                       # where your method lives
 protocol = "native"             # the pixels below; `bench run --protocol paper` overrides
-prompts = "P-3"                 # `bench list prompts`
+# prompts = "NAME"              # `bench list prompts`; the default paper's where this line is left out
 trained_on = []                 # test sets whose clips or labels your weights have seen
 
 [encoder]

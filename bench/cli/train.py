@@ -58,7 +58,7 @@ def train(
 
     \b
     bench train METHOD --backbone L14
-    bench train METHOD --backbone all --instruction describer,empty --set dropout=false
+    bench train METHOD --backbone all --instruction NAME,OTHER --set dropout=false
     bench train METHOD:backbone=B32 --set instruction.text="Describe the mouth." --seeds 1
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cards.variant import parse

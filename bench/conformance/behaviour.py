@@ -11,6 +11,7 @@ import numpy as np
 from bench.conformance.subject import CLASSES, INPUTS, TEXTS, Subject, difference, fail, skip, warn
 from bench.conformance.tensors import tensor_hashes
 from bench.errors import BenchError
+from bench.models.ask import Ask
 
 LONG_TEXT = "a photo of a face with an expression of " + "very " * 200 + "great happiness."
 REPEATED = 1e-6
@@ -132,7 +133,7 @@ def long(subject: Subject) -> str:
         if subject.kind == "dual-encoder":
             subject.read([LONG_TEXT])
         else:
-            subject.see(subject.pixels[:1], asks=[LONG_TEXT])
+            subject.see(subject.pixels[:1], asks=[Ask(LONG_TEXT)])
     except BenchError as error:
         warn(f"a text of {len(LONG_TEXT.split())} words is refused; cut it at the network's context: {error.what}")
     return f"a text of {len(LONG_TEXT.split())} words is taken"

@@ -18,7 +18,7 @@ IMPORT_SECONDS = 120
 def card(subject: Subject) -> str:
     """What the card refers to exists, and its weights can be got by others."""
     card, catalog = subject.variant.card, subject.catalog
-    catalog.prompt_set(card.prompts)
+    catalog.prompt_set(catalog.prompts_of(card))
     for name in card.trained_on:
         catalog.dataset(name)
     if subject.kind != "dual-encoder" and card.head is not None:

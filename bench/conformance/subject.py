@@ -12,7 +12,8 @@ import numpy.typing as npt
 from bench.cards.catalog import Catalog
 from bench.cards.variant import Variant
 from bench.data.transforms import finish, prepare
-from bench.models.network import PARTED, Network, encode_texts, respond
+from bench.models.ask import EMBED, Ask
+from bench.models.network import Network, encode_texts, respond
 from bench.plan.cells import protocol_of
 
 if TYPE_CHECKING:
@@ -107,20 +108,20 @@ class Subject:
         return self.pixels[:, 0] if self.network.facts.sees == "images" else self.pixels
 
     @property
-    def asks(self) -> list[str]:
+    def asks(self) -> list[Ask]:
         """What goes with each input: texts, a question, or a question with each of its options."""
         question = self.variant.card.question
         if question is None:
-            return [""] if self.kind == "dual-encoder" else list(TEXTS)
+            return [EMBED] if self.kind == "dual-encoder" else [Ask(text) for text in TEXTS]
         asked = question.about(CLASSES)
-        return [asked] if question.mode == "answer" else [f"{asked}{PARTED}{name}" for name in CLASSES]
+        return [Ask(asked)] if question.mode == "answer" else [Ask(asked, name) for name in CLASSES]
 
     @property
     def question(self) -> str:
         """What a generator is asked."""
-        return self.asks[0].split(PARTED)[0]
+        return self.asks[0].text
 
-    def see(self, pixels: Tensor, model: Any = None, asks: Sequence[str] = ()) -> Array:
+    def see(self, pixels: Tensor, model: Any = None, asks: Sequence[Ask] = ()) -> Array:
         """One row an input: an embedding, scores, or answers."""
         found = respond(self.network, self.model if model is None else model, pixels, asks or self.asks)
         return found.reshape(len(pixels), -1)

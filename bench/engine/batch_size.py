@@ -16,6 +16,7 @@ from bench.cards.input_protocol import Pixels
 from bench.data.loader import batches
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.shards import Shard
+from bench.models.ask import Ask
 from bench.models.network import Network
 
 SMALLEST, LARGEST = 32, 1024
@@ -37,7 +38,7 @@ class TrialNetwork(NamedTuple):
 
     network: Network
     pixels: Pixels
-    asks: tuple[str, ...]
+    asks: tuple[Ask, ...]
 
 
 @dataclass(frozen=True)

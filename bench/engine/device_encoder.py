@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
 from bench.errors import BenchError
+from bench.models.ask import EMBED, Ask
 from bench.models.network import Network, respond
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class DeviceEncoder:
         self.limit: int | None = None
 
     def __call__(
-        self, pixels: Tensor, asks: Sequence[str] = ("",), rows: Sequence[int] | None = None
+        self, pixels: Tensor, asks: Sequence[Ask] = (EMBED,), rows: Sequence[int] | None = None
     ) -> npt.NDArray[Any]:
         """Prepared pixels to what `bench.models.network.respond` gives for them.
 
@@ -71,7 +72,7 @@ class DeviceEncoder:
                 position = end
         return np.concatenate(done)
 
-    def forward(self, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+    def forward(self, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
         """One forward pass.
 
         Raises:
@@ -80,7 +81,7 @@ class DeviceEncoder:
         """
         return respond(self.network, self.model, self.finish(pixels.to(self.device)), asks)
 
-    def _tried(self, pixels: Tensor, asks: Sequence[str], part: slice | list[int]) -> npt.NDArray[Any] | None:
+    def _tried(self, pixels: Tensor, asks: Sequence[Ask], part: slice | list[int]) -> npt.NDArray[Any] | None:
         """None where memory does not suffice. What the failed pass held is let go only once its error is."""
         import torch
 

@@ -21,6 +21,7 @@ from bench.data.loader import Failure, Item, batches, stream
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.transfer import DeviceBatch, on_device, transfer_to
 from bench.errors import BenchError
+from bench.models.ask import Ask
 from bench.models.network import Network, encode_texts
 from bench.plan.keys import row_key
 from bench.process.progress import bar
@@ -50,13 +51,13 @@ class Asks:
     """
 
     keys: Keys
-    sets: Sequence[tuple[str, ...]]
+    sets: Sequence[tuple[Ask, ...]]
     chosen: Places
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def of(self, items: Sequence[bytes]) -> list[tuple[str, ...] | None]:
+    def of(self, items: Sequence[bytes]) -> list[tuple[Ask, ...] | None]:
         """What each item is asked; None where it is asked nothing."""
         spots = find(self.keys, keys_of(items)).tolist()
         return [None if spot < 0 else self.sets[self.chosen[spot]] for spot in spots]
@@ -84,7 +85,7 @@ class NetworkWork:
         """A batch's lacking items through the network; together where they are asked alike."""
         if encoder is None:
             return []
-        by_asks: dict[tuple[str, ...], list[int]] = {}
+        by_asks: dict[tuple[Ask, ...], list[int]] = {}
         for row, asks in enumerate(self.asks.of(batch.keys)):
             if asks is not None:
                 by_asks.setdefault(asks, []).append(row)

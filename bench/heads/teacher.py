@@ -1,4 +1,4 @@
-"""Exp-CLIP's teacher: what BLIP-2's language model makes of a face and an instruction, before it answers.
+"""A BLIP-2 as the teacher: what BLIP-2's language model makes of a face and an instruction, before it answers.
 
 A face goes through the image tower, the Q-Former and a projection and so becomes 32 tokens; the instruction's token
 embeddings follow, its closing token included; the Flan-T5 encoder reads both, and the mean over all of its outputs (after

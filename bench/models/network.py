@@ -18,6 +18,7 @@ from bench.cards.environment import EnvironmentFacts
 from bench.cards.schema import EncoderFacts
 from bench.errors import BenchError
 from bench.models import contract
+from bench.models.ask import Ask
 from bench.models.compiling import compile_networks, require_compiler
 from bench.models.resolve import adapter_class, identity
 from bench.process.patience import word_when_late
@@ -145,18 +146,15 @@ def _members(contract: type[Any]) -> set[str]:
     return {name for name in (*dir(contract), *contract.__annotations__) if not name.startswith("_")}
 
 
-PARTED = "\0"
-
-
-def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
     """What a network gives for every pair of an input and an ask, input by input.
 
     Args:
         network: says which of the protocols the model implements.
         model: the loaded adapter.
         pixels: `[B, T, 3, S, S]`; the time axis is dropped for a network that sees pictures.
-        asks: `[""]` for an encoder; texts for a joint scorer; questions for a generator that answers; and
-            `question PARTED option` for one that ranks.
+        asks: `[EMBED]` for an encoder; texts for a joint scorer; questions for a generator, with an option each where it
+            ranks them.
 
     Returns:
         float32 `[B * len(asks), D]` (D is 1 for scores), or bytes `[B * len(asks)]` for answers.
@@ -169,21 +167,20 @@ def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[str]) -
         call = model.encode_images if network.facts.sees == "images" else model.encode_clips
         return _rows(network, _checked(network, call, seen), len(seen))
     if network.facts.model == "joint-scorer":
-        scores = _checked(network, model.score, seen, list(asks))
+        scores = _checked(network, model.score, seen, [ask.text for ask in asks])
         return _rows(network, scores, len(seen), len(asks)).reshape(-1, 1)
-    if PARTED in asks[0]:
+    if asks[0].option is not None:
         return _ranked(network, model, seen, asks)
-    columns = [_texts(network, _checked(network, model.answer, seen, ask), len(seen)) for ask in asks]
+    columns = [_texts(network, _checked(network, model.answer, seen, ask.text), len(seen)) for ask in asks]
     return np.array([text.encode() for row in zip(*columns, strict=True) for text in row])
 
 
-def _ranked(network: Network, model: Any, pixels: Tensor, asks: Sequence[str]) -> npt.NDArray[Any]:
+def _ranked(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
     """Likelihoods of options, one call a question, in the order of the asks."""
-    pairs = [tuple(ask.split(PARTED, 1)) for ask in asks]
     found = np.empty((len(pixels), len(asks)), np.float32)
-    for question in dict.fromkeys(question for question, _ in pairs):
-        spots = [spot for spot, pair in enumerate(pairs) if pair[0] == question]
-        options = [pairs[spot][1] for spot in spots]
+    for question in dict.fromkeys(ask.text for ask in asks):
+        spots = [spot for spot, ask in enumerate(asks) if ask.text == question]
+        options = [asks[spot].option for spot in spots]
         rows = _checked(network, model.loglikelihood, pixels, question, options)
         found[:, spots] = _rows(network, rows, len(pixels), len(options))
     return found.reshape(-1, 1)

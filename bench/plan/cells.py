@@ -101,7 +101,7 @@ def protocol_of(card: MethodCard, name: str, catalog: Catalog) -> Protocol:
 def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, choices: Choices) -> Source:
     """A row's source: the user's choice, else the table's, else the method card's."""
     card = variant.card
-    prompt_card = catalog.prompt_set(choices.prompts or prompts or card.prompts)
+    prompt_card = catalog.prompt_set(choices.prompts or prompts or catalog.prompts_of(card))
     resolved = protocol_of(card, choices.protocol or protocol or card.protocol, catalog)
     combine = choices.combine or prompt_card.combine
     if card.encoder.model == "joint-scorer" and combine != "mean-logits":
@@ -176,7 +176,7 @@ def added_rows(ref: str, catalog: Catalog, stubs: int, prompts: Sequence[str] = 
     rows = []
     for variant in all_variants(card, axes):
         for prompt_name in prompts or ("",):
-            shown = prompt_name or card.prompts
+            shown = prompt_name or catalog.prompts_of(card)
             cells = (variant.title, shown)[:stubs] if stubs < 3 else ("",) * (stubs - 2) + (variant.title, shown)
             row_id = f"{variant} {prompt_name}".strip()
             rows.append(Row(id=row_id, cells=cells, method=card.name, variant=dict(variant.axes), prompts=prompt_name))

@@ -9,7 +9,8 @@ import hashlib
 
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
-from bench.models.network import PARTED, Network
+from bench.models.ask import EMBED, Ask
+from bench.models.network import Network
 from bench.plan.cells import Source
 from bench.store.artifacts import ArtifactKey
 from bench.store.digests import Keys, keys_of, whole
@@ -27,27 +28,27 @@ def text_digest(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=16).digest()
 
 
-def row_key(item: bytes, ask: str) -> bytes:
-    """The digest under which the answer to an ask about an item is stored; an embedding answers the empty ask."""
-    return item if not ask else hashlib.blake2b(item + ask.encode(), digest_size=16).digest()
+def row_key(item: bytes, ask: Ask) -> bytes:
+    """The digest under which the answer to an ask about an item is stored; an embedding answers `EMBED`."""
+    return item if ask == EMBED else hashlib.blake2b(item + ask.encoded, digest_size=16).digest()
 
 
-def row_keys(items: Keys, ask: str) -> Keys:
+def row_keys(items: Keys, ask: Ask) -> Keys:
     """The digests under which the answers to an ask about many items are stored."""
-    return items if not ask else keys_of(row_key(item, ask) for item in whole(items))
+    return items if ask == EMBED else keys_of(row_key(item, ask) for item in whole(items))
 
 
-def asks_of(source: Source, dataset: DatasetCard) -> list[str]:
+def asks_of(source: Source, dataset: DatasetCard) -> list[Ask]:
     """What a network is asked about each item of a dataset in a cell, each once."""
     card = source.variant.card
     if card.encoder.model == "dual-encoder":
-        return [""]
+        return [EMBED]
     if card.question is None:
-        return list(dict.fromkeys(text for row in source.texts(dataset.classes) for text in row))
+        return list(dict.fromkeys(Ask(text) for row in source.texts(dataset.classes) for text in row))
     asked = card.question.about(dataset.classes)
     if card.question.mode == "answer":
-        return [asked]
-    return [f"{asked}{PARTED}{name}" for name in dataset.classes]
+        return [Ask(asked)]
+    return [Ask(asked, name) for name in dataset.classes]
 
 
 def vision_key(network: Network, source: Source) -> ArtifactKey:

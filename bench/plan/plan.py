@@ -17,6 +17,7 @@ from bench.cards.schema import DatasetCard, SideName
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of
+from bench.models.ask import EMBED, Ask
 from bench.models.network import Network
 from bench.plan.cells import Cell
 from bench.plan.keys import CorpusKey, asks_of, corpus_key, row_keys, text_digest, text_key, vision_key
@@ -38,7 +39,7 @@ class Todo:
     """
 
     parts: Sequence[tuple[Inputs, Places]] = ()
-    asks: Sequence[tuple[str, ...]] = ()
+    asks: Sequence[tuple[Ask, ...]] = ()
     chosen: Places = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __len__(self) -> int:
@@ -65,7 +66,7 @@ class VisionWork:
     network: Network
     protocol: Protocol
     inputs: dict[CorpusKey, Inputs] = field(default_factory=dict)
-    asks: dict[CorpusKey, dict[str, None]] = field(default_factory=dict)
+    asks: dict[CorpusKey, dict[Ask, None]] = field(default_factory=dict)
     estimates: dict[str, int] = field(default_factory=dict)
     missing: Todo = field(default_factory=Todo)
 
@@ -95,7 +96,7 @@ class VisionWork:
         owner = np.repeat(np.arange(len(inputs)), [len(each.keys) for each in inputs])
         places = distinct(keys)
         chosen = np.full(len(places), -1, np.int64)
-        sets: dict[tuple[str, ...], int] = {}
+        sets: dict[tuple[Ask, ...], int] = {}
         for every, here in _asked(keys, owner, asks, places):
             absent = np.stack([artifact.find(row_keys(keys[places[here]], ask)) < 0 for ask in every], axis=1)
             patterns, of = np.unique(absent, axis=0, return_inverse=True)
@@ -112,8 +113,8 @@ class VisionWork:
 
 
 def _asked(
-    keys: Keys, owner: Places, asks: Sequence[tuple[str, ...]], places: Places
-) -> Iterator[tuple[tuple[str, ...], Places]]:
+    keys: Keys, owner: Places, asks: Sequence[tuple[Ask, ...]], places: Places
+) -> Iterator[tuple[tuple[Ask, ...], Places]]:
     """What distinct items (at `places` of the keys) are asked by all datasets that they are in, and which ones are."""
     if len(set(asks)) == 1:
         yield asks[0], np.arange(len(places))
@@ -232,7 +233,7 @@ def _ask_features(plan: Plan, group: TrainingGroup) -> None:
             work.estimates.setdefault(group.dataset.name, group.pictures)
         else:
             work.inputs.setdefault(key, inputs_of(group.corpus, per_frame=True))
-            work.asks.setdefault(key, {}).setdefault("")
+            work.asks.setdefault(key, {}).setdefault(EMBED)
         ask_texts(plan, network, ())  # for the logit scale, which lies beside the texts
 
 

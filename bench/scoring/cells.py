@@ -14,7 +14,8 @@ from bench.data.items import Inputs
 from bench.engine.fill import Lost
 from bench.errors import BenchError
 from bench.heads.heads import Floats, Head, LinearHead
-from bench.models.network import PARTED, Network
+from bench.models.ask import Ask
+from bench.models.network import Network
 from bench.plan.cells import Cell
 from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_key, vision_key
 from bench.plan.plan import Plan
@@ -148,11 +149,13 @@ def pooled(artifact: Artifact, inputs: Inputs, samples: Places, head: Head | Non
 
 def _joint_scores(cell: Cell, artifact: Artifact, inputs: Inputs, kept: Places) -> Floats:
     """Scores `[N, K]`: the mean over each class's texts, and over a sample's inputs where it has several."""
-    asks = cell.source.texts(cell.dataset.classes)
+    texts = cell.source.texts(cell.dataset.classes)
     question = cell.source.variant.card.question
-    if question is not None:
+    if question is None:
+        asks = [[Ask(text) for text in row] for row in texts]
+    else:
         asked = question.about(cell.dataset.classes)
-        asks = [[f"{asked}{PARTED}{text}" for text in row] for row in asks]
+        asks = [[Ask(asked, text) for text in row] for row in texts]
     keys = inputs.keys_at(kept)
     columns = []
     for row in asks:

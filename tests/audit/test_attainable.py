@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from bench.audit.attainable import fits, reachable, share, single_sizes
+from bench.audit.attainable import attainable, fits, share, single_sizes
 from bench.audit.pairs import Range, possible, uar_range
 
 
@@ -23,21 +23,21 @@ def tried(sizes: tuple[int, ...], runs: int, unit: float) -> set[int]:
 
 @pytest.mark.parametrize(("sizes", "runs"), [((7,), 1), ((7,), 2), ((5, 6), 1), ((4, 4, 5), 1), ((3, 4), 2)])
 def test_the_numbers_that_fit_are_those_that_counts_give(sizes: tuple[int, ...], runs: int) -> None:
-    found = reachable(sizes, 0.1, runs)
+    found = attainable(sizes, 0.1, runs)
     assert found is not None
     printable = np.arange(1001) * 0.1
     assert set(np.flatnonzero(fits(printable, 0.1, found)).tolist()) == tried(sizes, runs, 0.1)
 
 
 def test_a_set_so_large_that_every_number_fits_cannot_be_tested() -> None:
-    assert reachable((10_000,), 0.01) is None
-    assert reachable((2341, 2341, 2340, 2339, 2336), 0.01) is None
-    assert reachable((3068,), 0.01, runs=4) is None
-    assert reachable((3068,), 0.01) is not None
+    assert attainable((10_000,), 0.01) is None
+    assert attainable((2341, 2341, 2340, 2339, 2336), 0.01) is None
+    assert attainable((3068,), 0.01, runs=4) is None
+    assert attainable((3068,), 0.01) is not None
 
 
 def test_the_share_of_numbers_that_fit_is_the_sets_size_in_last_digits() -> None:
-    found = reachable((381,), 0.01)
+    found = attainable((381,), 0.01)
     assert found is not None and share(found, 0.01) == pytest.approx(382 / 10_001, abs=0.001)
 
 
@@ -45,7 +45,7 @@ def test_all_sizes_at_once_fit_what_each_fits_alone() -> None:
     values = [54.72, 37.04, 12.5, 100.0, 0.0]
     sizes = np.array([16, 381, 3137, 5000])
     for size, count in zip(sizes.tolist(), single_sizes(values, 0.01, sizes).tolist(), strict=True):
-        found = reachable((size,), 0.01)
+        found = attainable((size,), 0.01)
         assert found is not None and count == int(np.sum(fits(np.array(values), 0.01, found)))
 
 

@@ -90,7 +90,7 @@ def test_the_marks_of_tables_1_and_2_follow_from_the_numbers(paper: Audit) -> No
 def test_the_numbers_fit_another_test_set_than_the_text_states(
     paper: Audit, dataset: str, samples: int, stated: int
 ) -> None:
-    found = one(paper, "integrality", f"{dataset} was run on")
+    found = one(paper, "grim", f"{dataset} was run on")
     assert found.severity == "error"
     assert (found.numbers["samples"], found.numbers["stated"]) == (samples, stated)
 
@@ -100,29 +100,29 @@ def test_the_numbers_fit_another_test_set_than_the_text_states(
     [("RAF-DB", 3068), ("AffectNet-7", 3499), ("AffectNet-8", 3999), ("FERPlus", 3137), ("AFEW", 381)],
 )
 def test_the_numbers_alone_tell_how_many_samples_there_were(paper: Audit, dataset: str, samples: int) -> None:
-    numbers = check(paper, "integrality", f"{dataset}: numbers that a size allows")
+    numbers = check(paper, "grim", f"{dataset}: numbers that a size allows")
     assert numbers["found"] == numbers["samples"] == samples and numbers["proved"]
 
 
 def test_neither_the_annotations_other_version_nor_the_papers_count_fits_ferplus(paper: Audit) -> None:
-    stated = check(paper, "integrality", "FERPlus: numbers")["stated"]
+    stated = check(paper, "grim", "FERPlus: numbers")["stated"]
     assert stated["evaluated"]["chance"] < 1e-10
     assert stated["newer-votes"]["chance"] > 0.05 and stated["paper, stated"]["chance"] > 0.01
 
 
 def test_mafw_is_smaller_than_stated_and_fold_means_prove_nothing(paper: Audit) -> None:
-    found = one(paper, "integrality", "MAFW: the text states 10,045")
+    found = one(paper, "grim", "MAFW: the text states 10,045")
     assert found.severity == "warning" and found.numbers["samples"] == 9172
     for dataset in ("DFEW", "MAFW"):
-        assert check(paper, "integrality", f"{dataset}: a mean over 5 folds")
+        assert check(paper, "grim", f"{dataset}: a mean over 5 folds")
 
 
 def test_rows_said_to_be_means_of_three_seeds_are_single_runs_in_125_of_126_cells(paper: Audit) -> None:
-    found = one(paper, "integrality", "mean of three seeds")
+    found = one(paper, "grim", "mean of three seeds")
     assert found.severity == "error" and found.numbers["chance"] < 1e-50
     assert (found.numbers["rows"], found.numbers["fit"], found.numbers["cells"]) == (21, 125, 126)
     assert found.numbers["tables"] == ["4", "5", "B"]
-    slip = one(paper, "integrality", "54.72 is no count of 3,137")
+    slip = one(paper, "grim", "54.72 is no count of 3,137")
     assert slip.places[0][:3] == ("B", "L14 task-unrelated 1", "ferplus")
     assert (round(slip.numbers["below"], 2), round(slip.numbers["above"], 2)) == (54.70, 54.73)
 
@@ -144,7 +144,7 @@ def plain(name: str) -> str:
 
 
 def test_tables_that_compare_means_with_single_runs_are_named(paper: Audit) -> None:
-    found = one(paper, "integrality", "compare means of several runs with single runs")
+    found = one(paper, "grim", "compare means of several runs with single runs")
     assert {"3", "4", "B"} <= set(found.numbers)
     assert not {"1", "2", "A"} & set(found.numbers)
 

@@ -117,21 +117,21 @@ def test_a_table_without_marks_is_not_said_to_be_marked_wrongly(small: Any) -> N
 def test_a_stated_size_that_the_numbers_rule_out_is_an_error_with_the_true_size(small: Any) -> None:
     small.samples = 1003
     finding = small.only_finding()
-    assert (finding.severity, finding.test) == ("error", "integrality")
+    assert (finding.severity, finding.test) == ("error", "grim")
     assert "Faces was run on 1,000 samples, not the 1,003 that the text states" in finding.what
 
 
 def test_single_runs_that_are_said_to_be_means_are_an_error(small: Any) -> None:
     small.runs = 3
     finding = small.only_finding()
-    assert (finding.severity, finding.test) == ("error", "integrality")
+    assert (finding.severity, finding.test) == ("error", "grim")
     assert "4 rows of Tables 1 and 2 are single runs: 8 of 8 WAR cells" in finding.what
 
 
 def test_a_number_that_no_single_run_gives_makes_its_row_a_mean(small: Any) -> None:
     small.texts["1", "new", "scenes", "war"] = "80.83"
     small.texts["1", "gain", "scenes", "war"] = f"{80.83 - float(small.texts['1', 'old', 'scenes', 'war']):.2f}"
-    checks = {check.numbers.get("kind"): check for check in small.audit().checks if check.test == "integrality"}
+    checks = {check.numbers.get("kind"): check for check in small.audit().checks if check.test == "grim"}
     assert [row["row"] for row in checks["several"].numbers["rows"]] == ["new size=B"]
     assert len(checks["single"].numbers["rows"]) == 4
 

@@ -31,7 +31,7 @@ def test_no_built_in_card_is_broken() -> None:
 def test_every_built_in_default_exists() -> None:
     catalog = load()
     for method in catalog.methods.values():
-        assert method.prompts in catalog.prompts
+        assert catalog.prompts_of(method) in catalog.prompts
         assert method.protocol == "native" or method.protocol in catalog.protocols
         assert set(method.trained_on) <= set(catalog.datasets)
         for variant in all_variants(method, {}):

@@ -18,6 +18,7 @@ from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
 from bench.data.loader import Item
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
+from bench.models.ask import EMBED, Ask
 from bench.plan.keys import row_key
 from bench.plan.plan import VisionWork
 from bench.store.artifacts import ArtifactKey, Store
@@ -93,13 +94,13 @@ def test_keys_are_found_whole_zero_bytes_and_all(known: list[bytes], wanted: lis
 
 
 datasets = st.lists(
-    st.tuples(st.lists(st.sampled_from(KEYS), max_size=6), st.lists(st.sampled_from(["", "a", "b"]), min_size=1, unique=True)),
+    st.tuples(st.lists(st.sampled_from(KEYS), max_size=6), st.lists(st.sampled_from([EMBED, Ask("a"), Ask("b", "c")]), min_size=1, unique=True)),
     min_size=1,
     max_size=3,
 )  # fmt: skip
 
 
-@given(datasets, st.sets(st.tuples(st.sampled_from(KEYS), st.sampled_from(["", "a", "b"]))))
+@given(datasets, st.sets(st.tuples(st.sampled_from(KEYS), st.sampled_from([EMBED, Ask("a"), Ask("b", "c")]))))
 def test_what_an_artifact_lacks_is_each_item_once_with_whatever_any_dataset_asks_of_it(
     tmp_path_factory: pytest.TempPathFactory, sets: list[tuple[list[bytes], list[str]]], stored: set[tuple[bytes, str]]
 ) -> None:

@@ -22,6 +22,7 @@ from bench.engine.device_encoder import DeviceEncoder, Machine
 from bench.engine.ray.worker import Worker
 from bench.engine.shards import NetworkWork, Shard
 from bench.errors import BenchError
+from bench.models.ask import EMBED, Ask
 from bench.models.network import Network
 
 GPU = Machine("cuda")
@@ -53,7 +54,7 @@ def test_doubling_ends_where_it_gains_too_little_or_does_not_fit(
     assert fastest(rate, largest) == expected
 
 
-def shard(count: int = 5000, frames: int = 1, model: str = "dual-encoder", asks: tuple[str, ...] = ("",)) -> Shard:
+def shard(count: int = 5000, frames: int = 1, model: str = "dual-encoder", asks: tuple[Ask, ...] = (EMBED,)) -> Shard:
     facts = EncoderFacts(adapter="m:C", size=224, model=model, sees="images" if frames == 1 else "clips")
     items = [Item(number.to_bytes(4, "big"), (FrameRef(Blob(Path("a"))),) * frames) for number in range(count)]
     work = NetworkWork(Network("mine", facts, {}, {}), Pixels(), all_asked((item.key for item in items), asks))
@@ -74,9 +75,9 @@ def test_what_is_stated_is_taken_and_a_cpu_and_a_generator_are_not_tried() -> No
 
 def test_a_trial_is_bounded_by_bytes_and_by_the_group_and_asks_what_the_group_is_asked() -> None:
     assert trial_of(shard()).largest == 1024 and trial_of(shard(count=200)).largest == 200
-    clips = trial_of(shard(frames=16, model="joint-scorer", asks=("a", "b")))
+    clips = trial_of(shard(frames=16, model="joint-scorer", asks=(Ask("a"), Ask("b"))))
     assert clips.largest == BATCH_BYTES // (16 * 3 * 224 * 224) and clips.frames == 16
-    assert clips.networks[0].asks == ("a", "b")
+    assert clips.networks[0].asks == (Ask("a"), Ask("b"))
 
 
 class Timed:
@@ -98,7 +99,7 @@ class Timed:
 def test_the_towers_are_timed_with_blank_inputs(limit: int, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
     model = Timed(limit)
     monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
-    clips = shard(count=200, frames=21, model="joint-scorer", asks=("a", "b"))
+    clips = shard(count=200, frames=21, model="joint-scorer", asks=(Ask("a"), Ask("b")))
     trial = trial_of(replace(clips, size=16))
     assert trial.run("cpu", lambda network: model) == expected
     assert model.shapes[: 1 + PASSES] == [(32, 21, 3, 16, 16)] * (1 + PASSES)
@@ -109,22 +110,22 @@ def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pyte
     monkeypatch.setattr(bench.engine.batch_size.time, "perf_counter", lambda: model.now)
     monkeypatch.setattr(Network, "load", lambda network, device: model)
     facts = EncoderFacts(adapter="bench.models.adapters.xclip:XClip", size=16, model="joint-scorer", sees="clips")
-    each = TrialNetwork(Network("mine", facts, {}, {}), Pixels(), ("a", "b"))
+    each = TrialNetwork(Network("mine", facts, {}, {}), Pixels(), (Ask("a"), Ask("b")))
     assert Worker(Machine("cpu")).batch_size(Trial([each], frames=2, size=16, largest=200)) == 128
 
 
 class Small:
     """An encoder whose memory holds so many inputs."""
 
-    def __init__(self, capacity_of: int) -> None:
-        self.capacity_of = capacity_of
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
         self.given: list[int] = []
         self.last: weakref.ref[torch.Tensor] | None = None
 
     def encode_images(self, pixels: torch.Tensor) -> torch.Tensor:
         self.given.append(len(pixels))
         self.last = weakref.ref(pixels)
-        if len(pixels) > self.capacity_of:
+        if len(pixels) > self.capacity:
             full()
         return pixels.flatten(1)[:, :5].clone()
 

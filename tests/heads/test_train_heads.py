@@ -89,7 +89,7 @@ def test_the_first_loss_is_the_logarithm_of_the_batch_at_a_random_start() -> Non
     features, targets = (
         (rng.normal(size=width) + 0.1 * rng.normal(size=(512, width))).astype(np.float32) for width in (768, 1024)
     )
-    schedule = Schedule(epochs=1)
+    schedule = Schedule(epochs=1, batch=512, rate=1e-3)
     first = train(
         [HeadToTrain("lm", ArrayRows("x", features), (ArrayRows("t", targets),), Design(), 100.0)], schedule, 1
     )["lm"]

@@ -15,6 +15,7 @@ from bench.cards.catalog import Catalog, load
 from bench.cards.prompts import texts
 from bench.cards.variant import Variant, all_variants, resolve
 from bench.mini import systems
+from bench.models.ask import EMBED, Ask
 from bench.models.network import encode_texts, respond
 from bench.plan.cells import protocol_of
 from bench.run.session import Session
@@ -81,10 +82,10 @@ def test_the_real_adapter_loads_each_and_tells_inputs_apart(catalog: Catalog, fo
         coarse = torch.rand(2, frames, 3, 28, 28, generator=torch.Generator().manual_seed(0))
         pixels = coarse.repeat_interleave(8, 3).repeat_interleave(8, 4)
         if network.facts.model == "joint-scorer":
-            scores = respond(network, model, pixels, TEXTS).reshape(2, 3)
+            scores = respond(network, model, pixels, [Ask(text) for text in TEXTS]).reshape(2, 3)
             assert np.isfinite(scores).all() and np.abs(scores[0] - scores[1]).max() > 1e-3
             continue
-        seen, said = respond(network, model, pixels, [""]), encode_texts(network, model, TEXTS)
+        seen, said = respond(network, model, pixels, [EMBED]), encode_texts(network, model, TEXTS)
         assert np.isfinite(seen).all() and np.isfinite(said).all() and np.isfinite(model.logit_scale)
         assert seen.shape[1] == said.shape[1]
         assert np.abs(seen[0] - seen[1]).max() > 1e-3 and np.abs(said[0] - said[1]).max() > 1e-3

@@ -24,6 +24,7 @@ from workload import BACKBONES, DEVICE, DTYPE
 from bench.cards.variant import resolve
 from bench.engine.device_encoder import Machine
 from bench.engine.fill import fill
+from bench.models.ask import EMBED
 from bench.models.network import respond
 from bench.plan.cells import Cell, Choices, source_of
 from bench.records.record import environment
@@ -81,7 +82,7 @@ def test_end_to_end_against_the_bare_tower(workload: Any, backbone: str, tmp_pat
 
     def bare() -> None:
         for number in range(batches):
-            respond(network, model, pixels[: min(BATCH, len(workload.pictures) - number * BATCH)], [""])
+            respond(network, model, pixels[: min(BATCH, len(workload.pictures) - number * BATCH)], [EMBED])
 
     def end_to_end(model: Any = model) -> None:
         shutil.rmtree(tmp_path / "store", ignore_errors=True)

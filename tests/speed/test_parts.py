@@ -19,6 +19,7 @@ from bench.data.samples import Blob, FrameRef
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals
+from bench.models.ask import EMBED
 from bench.store.artifacts import ArtifactKey, Store
 
 PAPER = Pixels()
@@ -58,7 +59,7 @@ def test_tower(workload: Any, tmp_path: Path, benchmark: Any) -> None:
     network = session.network(resolve(session.catalog.method("clip"), {"backbone": "B32"}))
     model = network.load("cpu")
     pixels = torch.rand(16, 1, 3, 224, 224)
-    benchmark.pedantic(lambda: respond(network, model, pixels, [""]), rounds=3, warmup_rounds=1)
+    benchmark.pedantic(lambda: respond(network, model, pixels, [EMBED]), rounds=3, warmup_rounds=1)
 
 
 @pytest.fixture(scope="module")

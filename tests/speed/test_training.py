@@ -42,7 +42,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def paper_head(store: Path) -> None:
-    train([HeadToTrain("lm", rows(store, "features"), (rows(store, "targets"),), Design(), 100.0)], Schedule(), 1)
+    train(
+        [HeadToTrain("lm", rows(store, "features"), (rows(store, "targets"),), Design(), 100.0)],
+        Schedule(epochs=5, batch=512, rate=1e-3),
+        1,
+    )
 
 
 def test_a_paper_size_head_takes_under_three_minutes(store: Path, benchmark: Any) -> None:
