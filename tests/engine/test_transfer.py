@@ -167,7 +167,7 @@ def test_networks_that_lack_different_pictures_share_one_copy(tmp_path: Path, mo
     lacking = (items, items[1::2])
     networks = [Network(name, EncoderFacts(adapter="m:C", size=8), {}, {"model": name}) for name in ("all", "odd")]
     works = [
-        NetworkWork(network, rule, all_asked((item.key for item in some)))
+        NetworkWork(network, rule, all_asked(item.key for item in some))
         for network, rule, some in zip(networks, rules, lacking, strict=True)
     ]
     models = {network.method: Mean() for network in networks}
