@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 class BenchError(Exception):
-    """The call or the world is wrong (exit code 2), not the code.
+    """What was asked for cannot be done here (exit code 2): a wrong name, file or option, or something that is missing.
 
     Args:
         what: what is wrong, naming the file, card or field and quoting what was found.
@@ -42,3 +42,9 @@ class WeightsError(BenchError):
 
 class StoreError(BenchError):
     """The artifact store cannot be read or written."""
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: `1 sample`, `2 samples`; `1 class`, `2 classes`."""
+    plural = f"{noun}es" if noun.endswith(("s", "sh", "x")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

@@ -3,7 +3,7 @@
 The file is `bench.toml` in the working directory, or `fer-bench/config.toml` in the user's configuration folder:
 
     [data]
-    root = "/data"              # holds one folder a dataset, named as in `bench list datasets`
+    root = "/data"              # holds one folder per dataset, named as in `bench list datasets`
     NAME = "/elsewhere/faces"   # or one by one
     [weights]
     root = "/weights"
@@ -115,7 +115,7 @@ def load(
     """Put flags, environment and configuration file together.
 
     Args:
-        data: `PATH` (a folder with one folder a dataset) or `NAME=PATH`, as `--data` takes them.
+        data: `PATH` (a folder with one folder per dataset) or `NAME=PATH`, as `--data` takes them.
         weights: folders with checkpoints, as `--weights` takes them.
         store: the store's folder, as `--store` takes it.
         environ: the environment.

@@ -41,7 +41,7 @@ def write_record(folder: Path, catalog: Catalog, refs: Sequence[str], data: Path
         folder: where it goes.
         catalog: the cards.
         refs: tables.
-        data: holds one folder a dataset.
+        data: holds one folder per dataset.
         skill: by how much the true class's scores are higher, in their standard deviations.
     """
     tables = {ref: catalog.table(ref)[1] for ref in refs}

@@ -299,7 +299,7 @@ def _slips(rows: Sequence[RowFit], known: Mapping[str, Column]) -> Outcome:
             Finding(
                 "warning",
                 "grim",
-                f"Table {value.table}, {value.row}: {column.dataset.title} WAR {value.text} is no count of {column.samples[0]:,} samples; "
+                f"Table {value.table}, {value.row}: {column.dataset.title} WAR {value.text} is not a count of {column.samples[0]:,} samples; "
                 f"the nearest are {low:.{value.decimals}f} and {high:.{value.decimals}f}",
                 f"The other {len(row.values) - 1} numbers of the row are those of a single run, so this one is probably mistyped.",
                 (value.place,),

@@ -280,7 +280,7 @@ def _with_base(raw: _Raw, methods: Mapping[str, _Raw], seen: tuple[str, ...]) ->
     if not base_name:
         return own
     if not isinstance(base_name, str):
-        raise BenchError(f"extends = {base_name!r} is no name", "name the method whose facts are taken over first")
+        raise BenchError(f"extends = {base_name!r} is not a name", "name the method whose facts are taken over first")
     if base_name in (*seen, raw.name):
         raise BenchError(f"extends = {base_name!r} leads back to itself", "extend a card that stands on its own")
     if base_name not in methods:

@@ -32,7 +32,7 @@ class Schedule(BaseModel):
 
     Attributes:
         epochs: passes over the pictures.
-        batch: pictures a step; the last, incomplete batch of an epoch is dropped.
+        batch: pictures per step; the last, incomplete batch of an epoch is dropped.
         rate: learning rate, constant.
         momentum: of the gradient.
         decay: weight decay, added to the gradient.
@@ -85,7 +85,7 @@ class HeadTraining(BaseModel):
         protocol: how their pixels are prepared, for the encoder and for the teacher.
         teacher: the method, as `name:axis=value`, whose weights the teacher loads.
         adapter: the teacher's class.
-        dropout: whether dropout is active in the teacher, drawn anew for each epoch: one pass an epoch instead of one.
+        dropout: whether dropout is active in the teacher, drawn anew for each epoch: one pass per epoch instead of one.
         instruction: what the teacher is told.
         design: the head's shape.
         loss: what is minimised.

@@ -49,7 +49,7 @@ class FrameSampling(_Facts):
             reader); `linspace`: count points from 0 to n - 1, truncated; `stride`: every `stride`-th frame, the first
             `count` of them from `start`; `chunks`: every frame in order, for a network
             that groups them into seconds.
-        count: how many frames a clip gives.
+        count: how many frames are taken of a clip.
         short_clip: for `segments` when n <= count: `first` repeats frame 0 (the paper's reader), `edge` takes every
             frame and repeats the last, `spread` applies the rule all the same.
         stride: for `stride`.

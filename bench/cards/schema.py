@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator,
 from bench.cards.environment import EnvironmentFacts
 from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling, Pixels
+from bench.errors import counted
 
 Combine = Literal["mean-logits", "mean-embeddings", "mean-normalized-embeddings"]
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -347,7 +348,7 @@ class DatasetCard(Card):
         known: dict[str, Layout] = {}
         for layout in layouts:
             if layout.like and layout.like not in known:
-                raise ValueError(f"layout {layout.name!r} is like {layout.like!r}, which is no layout before it")
+                raise ValueError(f"layout {layout.name!r} is like {layout.like!r}, which is not a layout before it")
             if layout.name in known:
                 raise ValueError(f"two layouts are called {layout.name!r}")
             base = known[layout.like].options if layout.like else {}
@@ -363,7 +364,9 @@ class DatasetCard(Card):
                 if fold not in self.folds:
                     raise ValueError(f"counts.{who}.folds: {fold!r} is not one of the folds {self.folds}")
                 if len(row) != len(self.classes):
-                    raise ValueError(f"counts.{who}.folds.{fold}: {len(row)} numbers for {len(self.classes)} classes")
+                    raise ValueError(
+                        f"counts.{who}.folds.{fold}: {counted(len(row), 'number')} for {counted(len(self.classes), 'class')}"
+                    )
         return self
 
     @property

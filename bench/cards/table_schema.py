@@ -70,7 +70,7 @@ class TableCard(Card):
         metrics: in print order, joined by a slash in the dataset's column.
         best: scope in which the best is bold, with `second` the next underlined: `table`, `block` (the rows under one
             section heading), or `none`.
-        printed: CSV beside the card with the paper's own numbers, one line a row id.
+        printed: CSV beside the card with the paper's own numbers, one line per row id.
         notes: sign -> note, printed under the table.
     """
 
@@ -93,7 +93,7 @@ class TableCard(Card):
             if ids.count(row.id) > 1:
                 raise ValueError(f"row id {row.id!r} is used twice")
             if missing := [ref for ref in row.sources if ref not in ids]:
-                raise ValueError(f"row {row.id!r} refers to {missing}, which are no rows of this table")
+                raise ValueError(f"row {row.id!r} refers to {missing}, which are not rows of this table")
         settled: set[str] = set()
         for _ in rows:
             settled |= {row.id for row in rows if settled.issuperset(row.sources)}

@@ -85,7 +85,7 @@ def cli() -> None:
 
     One command fills a table:  bench run --table 2 --mini
 
-    Exit codes: 0 well, 1 a check failed, 2 the call or the world is wrong.
+    Exit codes: 0 well, 1 a check failed, 2 what was asked for cannot be done.
     """
 
 

@@ -76,7 +76,7 @@ def _prompts(catalog: Catalog) -> list[dict[str, str]]:
     return [
         {
             "name": card.name,
-            "texts a class": str(len(card.templates) or max(len(texts) for texts in card.texts.values())),
+            "texts per class": str(len(card.templates) or max(len(texts) for texts in card.texts.values())),
             "combine": card.combine,
             "first": (card.templates or next(iter(card.texts.values())))[0],
         }

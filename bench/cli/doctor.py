@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bench.cli import options
+from bench.errors import counted
 
 if TYPE_CHECKING:
     from bench.crops.load import Detector
@@ -173,7 +174,7 @@ def dataset_state(name: str, session: Session, look: FaceLook) -> dict[str, str]
     }
     notes = look.notes(name, splits)
     if differences:
-        listed = [f"fold {d.fold}, {d.name}: {d.found} samples, expected {d.expected}" for d in differences]
+        listed = [f"fold {d.fold}, {d.name}: {counted(d.found, 'sample')}, expected {d.expected}" for d in differences]
         notes.insert(0, "\n  ".join(["class counts differ from the card's", *listed]))
         state["state"] = "wrong"
     return {**state, "note": "\n".join(notes)}

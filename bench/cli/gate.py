@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
+from bench.errors import counted
 
 if TYPE_CHECKING:
     from bench.gate.compare import CellChange, Comparison
@@ -117,7 +118,7 @@ def check(
     golden = golden_file(against, record)
     if update:
         write(after, golden)
-        click.echo(f"{golden}: {len(after.predictions)} cells")
+        click.echo(f"{golden}: {counted(len(after.predictions), 'cell')}")
         return 0
     before = read(golden)
     comparison = compare_snapshots(before, after, whole=not part)

@@ -31,7 +31,7 @@ def world(command: F) -> F:
             "--data",
             multiple=True,
             metavar="[NAME=]PATH",
-            help="A dataset's root, or a folder with one folder a dataset.",
+            help="A dataset's root, or a folder with one folder per dataset.",
         ),
         click.option("--weights", type=FOLDER, multiple=True, metavar="DIR", help="A folder with checkpoints."),
         click.option("--store", type=FOLDER, metavar="DIR", help="Where embeddings are kept."),

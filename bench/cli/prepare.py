@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bench.cli import options
+from bench.errors import counted
 
 ON_MISSING = click.Choice(["neighbour", "whole", "fail"])
 SHOWN = 10
@@ -94,7 +95,7 @@ def prepare(
     manifest = make(card, root, target, found, rules, resources)
     counts = manifest["counts"]
     click.echo(
-        f"{counts['crops']} crops of {counts['samples']} samples in {target}:"
+        f"{counted(counts['crops'], 'crop')} of {counted(counts['samples'], 'sample')} in {target}:"
         f" {counts['cut_by_own_face']} by the frame's own face, {counts['cut_by_neighbour']} by a neighbour's,"
         f" {counts['whole_frames']} whole frames"
     )

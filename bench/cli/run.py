@@ -24,9 +24,9 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol for every cell: paper, native, ...")
 @click.option("--combine", type=click.Choice(COMBINES), help="How several prompts become one score.")
-@click.option("--limit", type=click.IntRange(0), default=0, help="At most N samples a fold, for a first try.")
+@click.option("--limit", type=click.IntRange(0), default=0, help="At most N samples per fold, for a first try.")
 @click.option(
-    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Go on without N samples a dataset."
+    "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Go on without N samples per dataset."
 )
 @click.option("--allow-counts", is_flag=True, help="Go on though class counts differ from the card's.")
 @click.option(

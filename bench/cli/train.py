@@ -117,7 +117,7 @@ def with_facts(card: MethodCard, facts: tuple[str, ...]) -> MethodCard:
             except tomllib.TOMLDecodeError:
                 continue
         else:
-            raise BenchError(f"--set {fact!r}: {key!r} is no fact", "write, for example, --set dropout=false")
+            raise BenchError(f"--set {fact!r}: {key!r} is not a fact", "write, for example, --set dropout=false")
     if not stated:
         return card
     try:
@@ -136,7 +136,7 @@ def chosen(card: MethodCard, axes: dict[str, str], words: list[str]) -> list[Any
     """The variants that `--AXIS VALUES` mean.
 
     Raises:
-        BenchError: an option that is no axis of the card, or a value that the axis does not have.
+        BenchError: an option that is not an axis of the card, or a value that the axis does not have.
     """
     from bench.cards.variant import all_variants
 

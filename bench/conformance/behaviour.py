@@ -30,7 +30,7 @@ def build(subject: Subject) -> str:
 
 
 def shapes(subject: Subject) -> str:
-    """One float32 row an input and a text; scores and likelihoods have one column a text."""
+    """One float32 row per input, or per text; scores and likelihoods have one column per text."""
     import torch
 
     subject.rows = subject.see(subject.pixels)

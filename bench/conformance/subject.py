@@ -122,12 +122,12 @@ class Subject:
         return self.asks[0].text
 
     def see(self, pixels: Tensor, model: Any = None, asks: Sequence[Ask] = ()) -> Array:
-        """One row an input: an embedding, scores, or answers."""
+        """One row per input: an embedding, scores, or answers."""
         found = respond(self.network, self.model if model is None else model, pixels, asks or self.asks)
         return found.reshape(len(pixels), -1)
 
     def read(self, texts: Sequence[str]) -> Array:
-        """One row a text."""
+        """One row per text."""
         return encode_texts(self.network, self.model, texts)
 
     def same(self, found: Array, expected: Array, otherwise: str, tolerance: float | None = None) -> None:

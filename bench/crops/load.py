@@ -129,7 +129,7 @@ def _here(card: DetectorCard, weights: dict[str, Path], device: str) -> FaceDete
         ) from error
     if not isinstance(finds, FaceDetector):
         raise BenchError(
-            f"{card.name}: {card.adapter} is no face detector", "write what bench.models.contract describes"
+            f"{card.name}: {card.adapter} is not a face detector", "write what bench.models.contract describes"
         )
     return finds
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.crops.face import LANDMARKS
 from bench.crops.journal import Entry
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 
 SCHEMA_VERSION = 1
 MANIFEST = "crops.json"
@@ -54,7 +54,7 @@ def crops_note(root: Path, title: str) -> str:
     cut = "aligned by five landmarks" if rules["align"] else f"a margin of {rules['margin']:g}"
     note = f"crops of {title} made here: {facts['detector']['title']}, {cut}, {rules['size']} pixels"
     if counts["samples_without_face"]:
-        note += f"; {counts['samples_without_face']} samples without a face are whole pictures"
+        note += f"; {counted(counts['samples_without_face'], 'sample')} without a face are whole pictures"
     return note
 
 
@@ -66,7 +66,7 @@ def crops_facts(root: Path) -> dict[str, Any]:
 
 
 def write_boxes(file: Path, entries: Iterable[Entry]) -> None:
-    """Write every box: one row a face that was found, and one for each frame that has none of the person's.
+    """Write every box: one row per face that was found, and one for each frame that has none of the person's.
 
     Columns: `path` and `sample`, `frame`, `use` and `source` as in `bench.crops.clip.FaceRow`, then the box, the score and
     the landmarks as they were found, in pixels of the source's frame, and the square that was cut (`cut_left`, ...), which
@@ -113,7 +113,7 @@ def write_boxes(file: Path, entries: Iterable[Entry]) -> None:
         writer.write_table(pa.Table.from_pylist(table, schema))
 
 
-def counted(entries: Iterable[Entry], without: list[str]) -> dict[str, int]:
+def counts_of(entries: Iterable[Entry], without: list[str]) -> dict[str, int]:
     """The counts of a manifest.
 
     Args:

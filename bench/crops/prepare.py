@@ -15,14 +15,14 @@ from bench.crops.clip import CropRules, NoFace, survey
 from bench.crops.frames import blobs_of
 from bench.crops.journal import Entry, Journal
 from bench.crops.load import Detector, versions
-from bench.crops.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counted, dump, read_manifest, write_boxes
+from bench.crops.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counts_of, dump, read_manifest, write_boxes
 from bench.crops.place import Placement, Unit, check_readable, place
 from bench.crops.target import WORK, final_path, free_bytes, needed_bytes, opened_target, write_crops
 from bench.crops.track import GAP, OVERLAP
 from bench.data.datasets import open_split
 from bench.data.digest import DigestCache, digests, video_lengths
 from bench.data.samples import Frames, Video
-from bench.errors import BenchError, DataError
+from bench.errors import BenchError, DataError, counted
 from bench.process.progress import bar
 
 SHOWN = 10
@@ -146,8 +146,8 @@ def _check_space(
     left = sum(count for path, count in frames.items() if path not in done)
     needed, free = needed_bytes(left, rules), free_bytes(target)
     resources.say(
-        f"{len(frames)} samples, {sum(frames.values())} frames to crop"
-        + (f" ({len(done)} samples are done already)" if done else "")
+        f"{counted(len(frames), 'sample')}, {counted(sum(frames.values()), 'frame')} to crop"
+        + (f" ({counted(len(done), 'sample')} are done already)" if done else "")
         + f"; {_size(needed)} of disk at most, {_size(free)} free in {target}"
     )
     if needed > free:
@@ -218,7 +218,7 @@ def _check_failed(card: DatasetCard, failed: Sequence[Failed], resources: Resour
     unreadable = [failure for failure in failed if not failure.faceless]
     if len(unreadable) > resources.allow_missing:
         raise DataError(
-            f"{len(unreadable)} samples of {card.label} could not be read:\n  {_listed(unreadable)}",
+            f"{counted(len(unreadable), 'sample')} of {card.label} could not be read:\n  {_listed(unreadable)}",
             "put the files right and run the same command again, or leave them out with"
             f" --allow-missing {len(unreadable)}; what is finished is kept",
         )
@@ -247,7 +247,7 @@ def _finish(
     write_boxes(target / BOXES, journal.entries(paths))
     check_readable(placement, target, {path: count for path, (count, _) in crops.items()})
     without: list[str] = []
-    counts = counted(journal.entries(paths), without)
+    counts = counts_of(journal.entries(paths), without)
     every = hashlib.blake2b(digest_size=16)
     for path, (_, digest) in crops.items():
         every.update(f"{path}\0{digest}\0".encode())

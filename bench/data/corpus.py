@@ -1,6 +1,6 @@
 """A dataset opened for a run: every fold's samples, the frames that are seen of each, and the digests of those frames.
 
-What grows with the dataset is the list of samples (some 400 bytes each) and sixteen bytes a frame; everything else about a
+What grows with the dataset is the list of samples (some 400 bytes each) and sixteen bytes per frame; everything else about a
 frame is worked out when it is asked for.
 """
 
@@ -131,7 +131,7 @@ class Lengths:
         self._known = dict(zip(files, video_lengths(files, cache, workers), strict=True))
 
     def video_length(self, file: str) -> int:
-        """The number of frames; raises `DataError` where the file is no readable video."""
+        """The number of frames; raises `DataError` where the file is not a readable video."""
         found = self._known[file]
         if isinstance(found, DataError):
             raise found

@@ -56,7 +56,7 @@ def find_layout(card: DatasetCard, root: Path) -> Layout:
         DataError: there is no such root, or no layout is complete.
     """
     if not root.is_dir():
-        raise DataError(f"{card.name}: the root {root} is no folder", f"{card.obtain.how} ({card.obtain.page})")
+        raise DataError(f"{card.name}: the root {root} is not a folder", f"{card.obtain.how} ({card.obtain.page})")
     lacking = []
     for layout in card.layouts:
         missing = [need for need in layout.needs if next(root.glob(need), None) is None]

@@ -45,7 +45,7 @@ def picture(blob: Blob) -> Image.Image:
     of 16 bits is another than theirs, see `rgb`.
 
     Raises:
-        DataError: the bytes are no picture, are damaged or cut short, or announce more than 80 million pixels.
+        DataError: the bytes are not a picture, are damaged or cut short, or announce more than 80 million pixels.
     """
     return opened(blob, rgb)
 
@@ -102,7 +102,9 @@ def _converted(data: bytes, blob: Blob, convert: Callable[[Image.Image], Image.I
             )
         return convert(image)
     except UnidentifiedImageError:
-        raise DataError(f"{_name(blob)} is no picture that Pillow knows", "fetch or extract the file again") from None
+        raise DataError(
+            f"{_name(blob)} is not a picture that Pillow knows", "fetch or extract the file again"
+        ) from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError) as error:
         raise DataError(f"{_name(blob)} cannot be decoded: {error}", "fetch or extract the file again") from None
 
@@ -111,7 +113,7 @@ def _gray48(data: bytes, blob: Blob) -> Image.Image:
     try:
         values = np.array(data.split(), dtype=np.int64)
     except (ValueError, OverflowError) as error:
-        raise DataError(f"{_name(blob)}: a grey value is no number: {error}") from None
+        raise DataError(f"{_name(blob)}: a grey value is not a number: {error}") from None
     if values.size != GRAY_SIDE**2 or values.min() < 0 or values.max() > 255:
         raise DataError(f"{_name(blob)}: expected {GRAY_SIDE**2} grey values of 0 to 255, found {values.size}")
     return Image.fromarray(values.astype(np.uint8).reshape(GRAY_SIDE, GRAY_SIDE)).convert("RGB")

@@ -111,7 +111,7 @@ class DigestCache:
     One SQLite file in `folder`. An entry's key is made of the file's path, size, mtime, ctime and inode, so an
     entry of a changed file is simply never found again. A file whose ctime lies less than two seconds before it was
     looked at could change once more without a new ctime: nothing is stored about it. Several processes may share the
-    folder. A cache that cannot be opened, read or written is done without, and one that is no database is set aside.
+    folder. A cache that cannot be opened, read or written is done without, and one that is not a database is set aside.
 
     Args:
         folder: where the cache lies; None remembers nothing between runs.
@@ -126,7 +126,7 @@ class DigestCache:
         """The number of frames of a video file.
 
         Raises:
-            DataError: the file is no readable video.
+            DataError: the file is not a readable video.
         """
         (found,) = video_lengths([file], self, 1)
         if isinstance(found, DataError):

@@ -2,7 +2,7 @@
 
 Guarantee: a picture that comes from here is the one that Pillow decodes. What is unusual or damaged is left to Pillow:
 files whose header holds more than `_ordinary_size` knows, and those over which libjpeg-turbo utters as much as a warning.
-Whether the two libraries of this environment agree is found out once a process; where they do not, Pillow decodes all.
+Whether the two libraries of this environment agree is found out once per process; where they do not, Pillow decodes all.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def stream(
         pixels: the input protocol.
         size: side of the square output.
         workers: decoding threads.
-        batch: items a batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
+        batch: items per batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
     """
     frame_bytes = _frame_bytes(pixels, size)
     with closing(_outcomes(items, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:

@@ -15,7 +15,7 @@ class VideoLengths(Protocol):
     """Knows how many frames a video file has, or finds out; `bench.data.digest.DigestCache` remembers it."""
 
     def video_length(self, file: str) -> int:
-        """The number of frames; raises `DataError` where the file is no readable video."""
+        """The number of frames; raises `DataError` where the file is not a readable video."""
         ...
 
 

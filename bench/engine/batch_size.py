@@ -84,7 +84,7 @@ def fastest(rate: Callable[[int], float], largest: int) -> int:
     """The batch size before the first doubling that gains less than `GAIN`, or that memory does not suffice for.
 
     Args:
-        rate: inputs a second at a batch size; it raises `torch.OutOfMemoryError` where memory does not suffice.
+        rate: inputs per second at a batch size; it raises `torch.OutOfMemoryError` where memory does not suffice.
         largest: what is not passed.
 
     Returns:

@@ -143,7 +143,7 @@ def pixel_hashes(plan: Plan, machine: Machine) -> dict[str, str]:
 
 
 def _steady(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Pixels as they are, or, where they are no integers, so coarse that no processor's rounding shows."""
+    """Pixels as they are, or, where they are not integers, so coarse that no processor's rounding shows."""
     return np.ascontiguousarray(pixels if pixels.dtype == np.uint8 else np.rint(pixels * 4096).astype(np.int32))
 
 

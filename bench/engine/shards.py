@@ -163,7 +163,7 @@ def read_texts(network: Network, model: Any, texts: Sequence[str], *, show: bool
     """Texts through the text side of a network.
 
     Raises:
-        BenchError: the adapter is at fault, or its logit scale is no number.
+        BenchError: the adapter is at fault, or its logit scale is not a number.
     """
     parts = [texts[start : start + TEXTS_PER_BATCH] for start in range(0, len(texts), TEXTS_PER_BATCH)]
     scale = float(model.logit_scale)

@@ -12,7 +12,7 @@ from bench.cards.schema import DatasetCard
 from bench.data.captions import with_captions
 from bench.data.samples import Sample
 from bench.engine.device_encoder import Machine
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.figures import retrieval
 from bench.figures.retrieval import Gallery
 from bench.plan.cells import Source
@@ -47,7 +47,7 @@ def draw(
     ks = [k for k in places if k <= len(gallery.texts)]
     if not ks:
         raise BenchError(
-            f"{dataset.name} has {len(gallery.texts)} captions, too few for k = {', '.join(map(str, places))}",
+            f"{dataset.name} has {counted(len(gallery.texts), 'caption')}, too few for k = {', '.join(map(str, places))}",
             "state a smaller k in the figure's card, under `places`",
         )
     curves, said = {}, {}

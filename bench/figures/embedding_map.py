@@ -1,4 +1,4 @@
-"""Features in the plane by t-SNE, coloured by class: one panel a method, one row a dataset."""
+"""Features in the plane by t-SNE, coloured by class: one panel per method, one row per dataset."""
 
 from __future__ import annotations
 

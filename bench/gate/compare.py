@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.gate.snapshot import Snapshot
 from bench.metrics.accuracy import Ints, Scores, confusion, score_fold, summarise
 from bench.metrics.paired import mcnemar
@@ -175,8 +175,10 @@ def _samples(before: Snapshot, after: Snapshot) -> list[InputChange]:
                 continue
             if old.samples != new.samples:
                 missing, extra = set(old.samples) - set(new.samples), set(new.samples) - set(old.samples)
-                said = f"{len(new.samples)} samples, {len(missing)} gone, {len(extra)} new"
-                changes.append(InputChange("samples", f"{dataset} fold {fold}", f"{len(old.samples)} samples", said))
+                said = f"{counted(len(new.samples), 'sample')}, {len(missing)} gone, {len(extra)} new"
+                changes.append(
+                    InputChange("samples", f"{dataset} fold {fold}", f"{counted(len(old.samples), 'sample')}", said)
+                )
             elif old.labels != new.labels:
                 moved = sum(a != b for a, b in zip(old.labels, new.labels, strict=True))
                 changes.append(

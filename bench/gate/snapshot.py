@@ -123,7 +123,7 @@ def read(path: Path) -> Snapshot:
             snapshot.predictions[CellKey(**cell)] = rows
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
-            f"{path} is no snapshot: {error}", "write one with bench check RECORD --against PATH --update"
+            f"{path} is not a snapshot: {error}", "write one with bench check RECORD --against PATH --update"
         ) from error
     return snapshot
 

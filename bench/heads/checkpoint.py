@@ -68,7 +68,7 @@ def restore(path: Path, fingerprint: Mapping[str, Any], heads: Mapping[str, Mapp
                     tensor.copy_(file.get_tensor(f"{head}/{name}"))
             return int(metadata["steps"])
     except (SafetensorError, OSError, ValueError, KeyError, RuntimeError) as error:
-        raise BenchError(f"{path} is no checkpoint that can be read: {error}", AGAIN) from error
+        raise BenchError(f"{path} is not a checkpoint that can be read: {error}", AGAIN) from error
 
 
 def _text(fingerprint: Mapping[str, Any]) -> str:

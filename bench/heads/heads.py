@@ -268,7 +268,7 @@ def read_linear(path: Path, key: str) -> LinearHead:
         )
     weight: Floats = state[key].detach().float().numpy()
     if weight.ndim != 2 or not np.isfinite(weight).all():
-        raise WeightsError(f"{path}: {key} is no finite matrix (shape {list(weight.shape)})", "get the file again")
+        raise WeightsError(f"{path}: {key} is not a finite matrix (shape {list(weight.shape)})", "get the file again")
     return LinearHead(weight)
 
 

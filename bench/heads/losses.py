@@ -1,4 +1,4 @@
-"""What training a head minimises, by name.
+"""What the training of a head minimises, by name.
 
 Each takes the projected image embeddings `[B, H]`, the teacher's embeddings `[B, H]` of the same images in the same
 order, and the factor on the cosines (CLIP's own `exp(logit_scale)`), and gives a scalar.

@@ -74,7 +74,7 @@ def export_published(path: Path, state: Mapping[str, Floats]) -> None:
     """Write a linear head in the format of the authors' files: a state dict with the one key `mlp.weight`.
 
     Raises:
-        WeightsError: it is no linear head; their format holds no other.
+        WeightsError: it is not a linear head; their format holds no other.
     """
     if set(state) != {LAST}:
         raise WeightsError(

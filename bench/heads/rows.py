@@ -46,7 +46,7 @@ class ArrayRows:
     """Rows of an array `[N, D]`, in memory or mapped (`numpy.load(path, mmap_mode="r")`).
 
     Raises:
-        DataError: the array is no matrix of floating-point numbers.
+        DataError: the array is not a matrix of floating-point numbers.
     """
 
     name: str

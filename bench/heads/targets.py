@@ -1,10 +1,10 @@
-"""A teacher's pass over faces, into the store: query outputs once a face, targets once a face and instruction.
+"""A teacher's pass over faces, into the store: query outputs once per face, targets once per face and instruction.
 
 Rows are computed in blocks of fixed composition, and a block's rows are stored together: networks round differently in
 batches of another make-up, so an interrupted pass must come back to the very same blocks to end with the same bits.
 
-With `draw`, dropout is active: each draw has artifacts of its own, one a training epoch (see `teacher`). A query artifact takes
-98 KB a face in float32 (32 x 768), a target artifact 16 KB (4096).
+With `draw`, dropout is active: each draw has artifacts of its own, one per training epoch (see `teacher`). A query artifact takes
+98 KB per face in float32 (32 x 768), a target artifact 16 KB (4096).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Faces(NamedTuple):
 def fill_queries(
     teacher: TeacherModel, store: Store, keys: Mapping[Draw | None, ArtifactKey], blocks: Iterable[Faces]
 ) -> None:
-    """Put faces through the image tower once, and through the Q-Former once a draw.
+    """Put faces through the image tower once, and through the Q-Former once per draw.
 
     Args:
         keys: draw -> where its rows go; the draw None is the deterministic teacher.

@@ -4,8 +4,8 @@ A face goes through the image tower, the Q-Former and a projection and so become
 embeddings follow, its closing token included; the Flan-T5 encoder reads both, and the mean over all of its outputs (after
 its last layer norm) is the face's target. The decoder is never used (zengqunzhao/Exp-CLIP models/BLIP2_T5.py).
 
-The work is cut where instructions part: `queries` (tower and Q-Former) is done once a face and stored before the
-projection, where it is smallest; `targets` is done once a face and instruction.
+The work is cut where instructions part: `queries` (tower and Q-Former) is done once per face and stored before the
+projection, where it is smallest; `targets` is done once per face and instruction.
 
 In the published run dropout was active in the Q-Former and in Flan-T5 while they made the targets, and never in the image
 tower. `dropout=True` does so; every mask is drawn from the seed of its own row.
@@ -87,7 +87,7 @@ class Teacher:
 
         Args:
             seen: what `see` gave.
-            seeds: one a row; without dropout they are not used.
+            seeds: one per row; without dropout they are not used.
             dropout: whether it is active.
         """
         import torch
@@ -105,7 +105,7 @@ class Teacher:
         Args:
             queries: `[B, Q, W]` from `queries`.
             instruction: what the teacher is told.
-            seeds: one a row, for dropout and for an instruction of noise.
+            seeds: one per row, for dropout and for an instruction of noise.
             dropout: whether it is active.
 
         Raises:

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from bench.cards.head_training import Design, Loss, Schedule
-from bench.errors import BenchError, DataError
+from bench.errors import BenchError, DataError, counted
 from bench.heads import checkpoint
 from bench.heads.heads import Floats
 from bench.heads.losses import loss_named
@@ -137,19 +137,19 @@ def _checked(heads: Sequence[HeadToTrain], schedule: Schedule) -> int:
     count = len(heads[0].features)
     for head in heads:
         if not head.targets:
-            raise DataError(f"{head.name}: no targets", "give one source of targets, or one an epoch")
+            raise DataError(f"{head.name}: no targets", "give one source of targets, or one per epoch")
         for rows in (head.features, *head.targets):
             if len(rows) != count:
                 raise DataError(
-                    f"{rows.name} has {len(rows)} rows, and {heads[0].features.name} has {count}",
-                    "heads that are trained together need one row a picture in every source",
+                    f"{rows.name} has {counted(len(rows), 'row')}, and {heads[0].features.name} has {count}",
+                    "heads that are trained together need one row per picture in every source",
                 )
         widths = {rows.name: rows.width for rows in head.targets}
         if len(set(widths.values())) > 1:
             raise DataError(f"{head.name}: targets of different widths: {widths}", "use one teacher for all epochs")
     if count < schedule.batch:
         raise DataError(
-            f"{heads[0].features.name} has {count} rows, fewer than one batch of {schedule.batch}",
+            f"{heads[0].features.name} has {counted(count, 'row')}, fewer than one batch of {schedule.batch}",
             "use more pictures, or a smaller batch",
         )
     return count

@@ -46,7 +46,7 @@ def encode(group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> Co
         where: what to call the rows in errors.
 
     Raises:
-        BenchError: a value is no class, names and indices are mixed, or two names differ only in their case.
+        BenchError: a value is not a class, names and indices are mixed, or two names differ only in their case.
     """
     label_codes, labels = pd.factorize(group["label"].to_numpy(object))
     codes, predictions = pd.factorize(group["prediction"].to_numpy(object))
@@ -60,7 +60,7 @@ def encode(group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> Co
             if index is None:
                 position = int(((label_codes if column == "label" else codes) == number).argmax())
                 fix = _fix(value, universe)
-                raise BenchError(f"{where}, {place(group.index, position)}: the {column} {value!r} is no class", fix)
+                raise BenchError(f"{where}, {place(group.index, position)}: the {column} {value!r} is not a class", fix)
             found.append(index)
         return np.array(found, np.int64)
 

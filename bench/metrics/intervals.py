@@ -6,7 +6,7 @@ a weighted sum of these. Its distribution is computed by convolution, which is w
 and leaves nothing to a seed. Folds are taken to hold different samples.
 
 The interval speaks of the samples, not of training: another seed may land outside. For a class that is always right or
-always wrong the bootstrap sees no spread, so with a handful of samples a class the intervals are too narrow.
+always wrong the bootstrap sees no spread, so with a handful of samples per class the intervals are too narrow.
 """
 
 from __future__ import annotations

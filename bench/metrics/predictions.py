@@ -78,7 +78,7 @@ def tidy(frame: pd.DataFrame, where: str = "the predictions") -> pd.DataFrame:
     """
     _check_columns([str(name) for name in frame.columns], where)
     if frame.empty:
-        raise BenchError(f"{where} has no rows", "one row a sample, or a count column")
+        raise BenchError(f"{where} has no rows", "one row per sample, or a count column")
     columns: dict[str, Any] = {}
     for name in ("dataset", "fold"):
         columns[name] = _map(frame[name], _text, where) if name in frame else "1"

@@ -62,7 +62,7 @@ def score_frame(
         where: what to call the frame in errors.
 
     Raises:
-        BenchError: as `tidy`; or a label or prediction is no class, names and indices are mixed, two names differ only
+        BenchError: as `tidy`; or a label or prediction is not a class, names and indices are mixed, two names differ only
             in their case, a sample is predicted twice, or a fold has no samples.
     """
     data = tidy(frame, where)

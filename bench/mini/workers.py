@@ -21,7 +21,7 @@ Job = Callable[[], None]
 
 
 class Workers:
-    """Does jobs in one process a core; leave the `with` block to wait for them.
+    """Does jobs in one process per core; leave the `with` block to wait for them.
 
     Args:
         jobs: picklable, independent of one another and of their order.

@@ -25,7 +25,7 @@ OFFICIAL = {
     "L14": ("ViT-L-14.pt", "ExpCLIP_L14_model.pth"),
 }
 # The published schedule takes steps of 512 pictures, and the miniature has 588: one step an epoch, which moves no head.
-# Dropout in the teacher would ask for a pass an epoch, and layers as wide as the real ones for most of the run's time.
+# Dropout in the teacher would ask for a pass per epoch, and layers as wide as the real ones for most of the run's time.
 TRAINING: Mapping[str, Any] = {
     "dropout": False,
     "schedule": {"epochs": 20, "batch": 64, "rate": 1e-2},

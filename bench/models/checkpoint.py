@@ -171,7 +171,7 @@ def _read(path: Path, container: str) -> Mapping[str, Tensor]:
         return _read_torchscript(path)
     if head.startswith((b"PK", b"\x80")):
         return _unwrap(_read_pickle(path), container, path)
-    raise WeightsError(f"{path} is no checkpoint of a known kind: it begins {_quote(head)}", _AGAIN)
+    raise WeightsError(f"{path} is not a checkpoint of a known kind: it begins {_quote(head)}", _AGAIN)
 
 
 def _quote(head: bytes) -> str:
@@ -192,7 +192,7 @@ def _read_shards(index: Path) -> StateDict:
         weight_map: dict[str, str] = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted({str(name) for name in weight_map.values()})
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WeightsError(f"{index} is no index of shards: {error!r}", _AGAIN) from error
+        raise WeightsError(f"{index} is not an index of shards: {error!r}", _AGAIN) from error
     state: StateDict = {}
     for name in shards:
         if Path(name).name != name:
@@ -289,7 +289,7 @@ def _unwrap(loaded: Any, container: str, path: Path) -> Mapping[str, Tensor]:
     others = [key for key, value in loaded.items() if not isinstance(value, Tensor)]
     if others:
         raise WeightsError(
-            f"{path} is no flat state dict: {_names(others)} are no tensors",
+            f"{path} is not a flat state dict: {_names(others)} are not tensors",
             "name the key that holds the weights as `container` in the card's [encoder.options]",
         )
     return dict(loaded)

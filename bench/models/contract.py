@@ -100,7 +100,7 @@ class TeacherModel(Protocol):
     """A model whose reading of a face, under an instruction, a projection head is trained towards.
 
     Its work is cut where instructions part, so that a face goes through the image tower once; see
-    `bench.heads.teacher`. Seeds, one a row, are for dropout and for an instruction of noise.
+    `bench.heads.teacher`. Seeds, one per row, are for dropout and for an instruction of noise.
     """
 
     @property
@@ -131,7 +131,7 @@ class FaceDetector(Protocol):
         """Find the faces in each of `[B, H, W, 3]` RGB pictures, uint8.
 
         Returns:
-            `[N, 16]` float32, one row a face: the picture's index in the batch, the box as left, top, right, bottom in
+            `[N, 16]` float32, one row per face: the picture's index in the batch, the box as left, top, right, bottom in
             pixels of that picture (0 is its left or upper edge), the score from 0 to 1, and five landmarks as x and y
             in pixels, in this order: left eye, right eye, nose, left and right corner of the mouth, where left is the
             picture's left.

@@ -110,7 +110,7 @@ def _from_address(url: str, sha256: str, target: Path, name: str, folder: Path) 
     try:
         with urllib.request.urlopen(url, timeout=60) as reply, beside.open("wb") as file:
             if not reply.url.startswith("https://"):
-                raise WeightsError(f"{url} leads on to {reply.url}, which is no https address", "correct the card")
+                raise WeightsError(f"{url} leads on to {reply.url}, which is not an https address", "correct the card")
             total = int(reply.headers.get("Content-Length") or 0)
             with bar(f"downloading {target.name}", total, "bytes") as progress:
                 while chunk := reply.read(CHUNK):

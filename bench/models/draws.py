@@ -35,7 +35,7 @@ class RowDropout(TorchFunctionMode):
     """While active, every dropout over a batch draws each row's mask from that row's own generator.
 
     Args:
-        seeds: one a row.
+        seeds: one per row.
         device: where the batch is.
     """
 

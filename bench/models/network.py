@@ -223,7 +223,7 @@ def _rows(network: Network, rows: Any, expected: int, width: int | None = None) 
         found = list(rows.shape) if isinstance(rows, torch.Tensor) else type(rows).__name__
         raise BenchError(
             f"{network.method}: {network.facts.adapter} returned {found} for {expected} inputs",
-            f"it must return {due}: one row an input, in order",
+            f"it must return {due}: one row per input, in order",
         )
     array: npt.NDArray[np.float32] = rows.detach().to("cpu", torch.float32).numpy()
     return array
@@ -233,6 +233,6 @@ def _texts(network: Network, texts: Any, expected: int) -> list[str]:
     if not isinstance(texts, list) or len(texts) != expected or not all(isinstance(text, str) for text in texts):
         raise BenchError(
             f"{network.method}: {network.facts.adapter} did not return a list of {expected} texts",
-            "answer() must return one text an input, in order",
+            "answer() must return one text per input, in order",
         )
     return [text.replace("\0", "") for text in texts]

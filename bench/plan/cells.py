@@ -72,7 +72,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Cell:
-    """One (row, column): a source on a dataset; of a head that is trained, one a seed."""
+    """One (row, column): a source on a dataset; of a head that is trained, one per seed."""
 
     source: Source
     dataset: DatasetCard
@@ -158,7 +158,7 @@ def chosen_table(table: TableCard, catalog: Catalog, choices: Choices) -> TableC
 
 
 def free_table(refs: Sequence[str], datasets: Sequence[str], prompts: Sequence[str], catalog: Catalog) -> TableCard:
-    """A table of what the user named, without a card: a row a variant and prompt set, a column a dataset."""
+    """A table of what the user named, without a card: a row per variant and prompt set, a column per dataset."""
     rows = [row for ref in refs for row in added_rows(ref, catalog, 2, prompts)]
     by_media: dict[str, list[str]] = {}
     for name in datasets:

@@ -150,7 +150,7 @@ class Plan:
         absent: datasets that are not on this machine -> the message that says how to get them.
         unweighted: weights that are not on this machine -> likewise.
         trainings: the heads that the cells need trained, and what that takes beside the vision work.
-        naive: passes of a picture through a tower in the published script's way: once a cell.
+        naive: passes of a picture through a tower in the published script's way: once per cell.
     """
 
     cells: list[Cell] = field(default_factory=list)

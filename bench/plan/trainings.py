@@ -22,7 +22,7 @@ from bench.cards.variant import Variant, merged
 from bench.data.corpus import Corpus
 from bench.data.items import Items, inputs_of
 from bench.data.loader import Item
-from bench.errors import BenchError, DataError
+from bench.errors import BenchError, DataError, counted
 from bench.heads.keys import query_key, target_key
 from bench.models.network import Network
 from bench.plan.cells import Choices, Source, source_of
@@ -44,7 +44,7 @@ class HeadKey(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """The head of a variant, trained once a seed.
+    """The head of a variant, trained once per seed.
 
     Attributes:
         source: the encoder and the pixels that it gets.
@@ -61,7 +61,7 @@ class TrainingJob:
 
     @property
     def draws(self) -> tuple[Draw | None, ...]:
-        """The teacher's passes: one, or with active dropout one an epoch."""
+        """The teacher's passes: one, or with active dropout one per epoch."""
         if not self.training.dropout:
             return (None,)
         return tuple(Draw(DRAW_SEED, epoch) for epoch in range(self.training.schedule.epochs))
@@ -142,7 +142,7 @@ class TrainingGroup:
 
     @cached_property
     def digests(self) -> list[bytes]:
-        """A digest a picture: each is a row of its own in training, though equal files share one in the store."""
+        """A digest per picture: each is a row of its own in training, though equal files share one in the store."""
         return [] if self.corpus is None else whole(self.corpus.digests)
 
     @cached_property
@@ -220,7 +220,7 @@ def _check(group: TrainingGroup) -> None:
     refuse(group.dataset.name, {corpus.samples[at].id: reason for at, reason in corpus.unreadable.items()})
     if len(group.digests) < batch:
         raise DataError(
-            f"{group.dataset.name} at {corpus.root} has {len(group.digests)} pictures, fewer than one batch of {batch}",
+            f"{group.dataset.name} at {corpus.root} has {counted(len(group.digests), 'picture')}, fewer than one batch of {batch}",
             "check the folder, or state a smaller head.training.schedule.batch",
         )
 
@@ -235,7 +235,9 @@ def refuse(dataset: str, lost: Mapping[str, str]) -> None:
         listed = [f"{name}: {reason}" for name, reason in lost.items()]
         more = f"\n  and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""
         raise DataError(
-            f"{len(listed)} pictures of {dataset} could not be read:\n  " + "\n  ".join(listed[:SHOWN]) + more,
+            f"{counted(len(listed), 'picture')} of {dataset} could not be read:\n  "
+            + "\n  ".join(listed[:SHOWN])
+            + more,
             "put the files right, or take them away",
         )
 
@@ -243,7 +245,7 @@ def refuse(dataset: str, lost: Mapping[str, str]) -> None:
 def _place(group: TrainingGroup, job: TrainingJob, network: Network, teacher: Network, store: Store) -> None:
     """Name the files of a job's heads."""
     if network.facts.model != "dual-encoder" or network.facts.sees != "images":
-        raise BenchError(f"{job.variant} is no dual encoder of pictures", "a head is trained on one")
+        raise BenchError(f"{job.variant} is not a dual encoder of pictures", "a head is trained on one")
     group.encoders[str(job.variant)] = network
     pictures = hashlib.blake2b(b"".join(group.digests), digest_size=16).hexdigest()
     for key in job.keys:

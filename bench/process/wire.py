@@ -51,7 +51,7 @@ def receive(stream: BinaryIO) -> Message:
 
     Raises:
         EOFError: the other side is gone.
-        ValueError: what came is no message.
+        ValueError: what came is not a message.
     """
     head = json.loads(_exactly(stream, int.from_bytes(_exactly(stream, _LENGTH), "little")))
     arrays = []

@@ -5,7 +5,7 @@ A run's folder holds
 - `manifest.json`: `schema` (of this page), command, versions, git revision, hardware; for every dataset its root, layout,
   fingerprint and counts; for every network its adapter, options and checkpoint hashes; prompts as sent; protocols;
   how many pictures went through each tower; warnings; and the marks that a table must print.
-- `predictions.parquet`: one row a sample and cell, columns as in `SCHEMA`.
+- `predictions.parquet`: one row per sample and cell, columns as in `SCHEMA`.
 - `metrics.csv`: UAR and WAR a fold and in the mean, recomputed from the predictions.
 - `table_*.md`, `table_*.tex`: the tables, recomputed likewise.
 """

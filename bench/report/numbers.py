@@ -116,7 +116,7 @@ class SampleLists:
 
 
 def spelt(indices: Sequence[int]) -> str:
-    """Class indices as a text with one character each: `0` is class 0 and so on through Unicode, `-` is no class."""
+    """Class indices as a text with one character each: `0` is class 0 and so on through Unicode, `-` is not a class."""
     return "".join("-" if index < 0 else chr(_ZERO + index) for index in indices)
 
 

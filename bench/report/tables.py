@@ -123,7 +123,7 @@ class _Links:
         self.card_rows, self.keys, self.by_row, self.matrices, self.cells = card_rows, keys, by_row, matrices, cells
 
     def of(self, row: str, dataset: str) -> dict[str, Any]:
-        """`open`: cells, one a seed; or `compare`: the two that a difference is taken of; or nothing."""
+        """`open`: cells, one per seed; or `compare`: the two that a difference is taken of; or nothing."""
         card = self.card_rows[row]
         if card.method:
             return {"open": self._seeds(row, dataset)}

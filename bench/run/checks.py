@@ -10,7 +10,7 @@ from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts
 from bench.data.samples import Split
 from bench.engine.fill import Lost
-from bench.errors import BenchError, DataError
+from bench.errors import BenchError, DataError, counted
 from bench.plan.plan import Plan
 from bench.run.session import Session
 
@@ -23,7 +23,7 @@ class Allowances:
     """What the user lets pass; each is marked in the table.
 
     Attributes:
-        missing: unreadable samples a dataset may have.
+        missing: unreadable samples that each dataset may have.
         counts: whether class counts may differ from the card's.
     """
 
@@ -66,7 +66,7 @@ def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
     marks = []
     for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
         if session.limit:
-            marks.append(Mark(f"at most {session.limit} samples a fold of {card.label}", dataset=card.name))
+            marks.append(Mark(f"at most {session.limit} samples per fold of {card.label}", dataset=card.name))
             continue
         differences = count_differences(card, corpus)
         if differences and not allow.counts:
@@ -87,7 +87,7 @@ def count_differences(card: DatasetCard, corpus: Corpus) -> list[str]:
     for fold in corpus.folds:
         split = Split(card.name, fold.name, corpus.layout, corpus.samples[fold.start : fold.stop])
         for difference in check_counts(card, split):
-            found = f"{difference.found} samples, expected {difference.expected}"
+            found = f"{counted(difference.found, 'sample')}, expected {difference.expected}"
             lines.append(f"fold {difference.fold}, {difference.name}: {found}")
     return lines
 
@@ -103,12 +103,14 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
         if len(samples) > allow.missing:
             listed = [f"{sample.sample}: {sample.reason}" for sample in samples.values()]
             raise DataError(
-                f"{len(samples)} samples of {name} could not be read:\n  "
+                f"{counted(len(samples), 'sample')} of {name} could not be read:\n  "
                 + "\n  ".join(listed[:SHOWN])
                 + (f"\n  and {len(listed) - SHOWN} more" if len(listed) > SHOWN else ""),
                 f"put the files right, or go on without them with --allow-missing {len(samples)}",
             )
-        marks.append(Mark(f"{len(samples)} samples of {name} could not be read and are left out", dataset=name))
+        marks.append(
+            Mark(f"{counted(len(samples), 'sample')} of {name} could not be read and are left out", dataset=name)
+        )
     return marks
 
 

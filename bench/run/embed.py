@@ -67,7 +67,7 @@ def embed_media(
 def embed_texts(
     session: Session, source: Source, texts: Sequence[str], *, device: str, projected: bool = False
 ) -> Floats:
-    """One row a text, through the head where `projected`."""
+    """One row per text, through the head where `projected`."""
     network = session.side(source.variant, "text")
     rows = encode_texts(network, network.load(device), texts)
     head: Head | None = Heads(session).head(source.variant, "text", rows.shape[1]) if projected else None
@@ -80,7 +80,7 @@ def probabilities(
     """Softmax of the scores `[len(paths), K]`.
 
     Raises:
-        BenchError: the method is no dual encoder.
+        BenchError: the method is not a dual encoder.
     """
     network = session.side(source.variant, "image")
     if network.facts.model != "dual-encoder":

@@ -44,7 +44,7 @@ def features_of(session: Session, source: Source, dataset: DatasetCard, machine:
     """The features of a method on a dataset; what the store lacks of them is computed.
 
     Raises:
-        BenchError: the method is no dual encoder, or does not take the dataset's media; data or weights are not here; a
+        BenchError: the method is not a dual encoder, or does not take the dataset's media; data or weights are not here; a
             sample cannot be read.
     """
     network = session.side(source.variant, "image")

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench.cards.table_schema import TableCard
 from bench.engine.device_encoder import Machine
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
+from bench.errors import counted
 from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.record import Record
@@ -58,7 +59,7 @@ def run(
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
-        say(f"{method}: {count} inputs went through the tower")
+        say(f"{method}: {counted(count, 'input')} went through the tower")
     if not outcome.encoded:
         say("nothing to encode: every embedding is in the store")
     for group in outcome.batches:

@@ -1,7 +1,7 @@
 """Carries trainings out: the teacher's passes and the training; what `bench train`, and a run that lacks heads, do.
 
-Everything on the way is stored, and done only where it is missing: the teacher's query outputs once a picture, its targets
-once a picture and instruction, the heads themselves. With active dropout the teacher's part is done once an epoch, whatever
+Everything on the way is stored, and done only where it is missing: the teacher's query outputs once per picture, its targets
+once per picture and instruction, the heads themselves. With active dropout the teacher's part is done once per epoch, whatever
 the number of heads, seeds and encoders. The encoders' embeddings are the engine's work and lie on the artifacts that scoring
 reads.
 """
@@ -20,6 +20,7 @@ from bench.data.corpus import Corpus
 from bench.data.loader import stream
 from bench.engine.device_encoder import Finish, Machine
 from bench.engine.fill import fill
+from bench.errors import counted
 from bench.heads.heads import write_head
 from bench.heads.rows import ArtifactRows
 from bench.heads.targets import BLOCK, Faces, fill_queries, fill_targets
@@ -51,7 +52,7 @@ def train_heads(
 
     Args:
         session: the machine's world.
-        variants: whose heads; those that share pictures, protocol and schedule are trained in one pass a seed.
+        variants: whose heads; those that share pictures, protocol and schedule are trained in one pass per seed.
         machine: what may be used.
         say: told in a line what was done.
         seeds: instead of the cards' own.
@@ -67,7 +68,7 @@ def train_heads(
     check_complete(plan)
     outcome = fill(plan, session.store, machine)
     for method, count in sorted(outcome.encoded.items()):
-        say(f"{method}: {count} pictures went through the tower")
+        say(f"{method}: {counted(count, 'picture')} went through the tower")
     if not any(group.lacking for group in plan.trainings):
         say("nothing to train: every head is in the store")
     carry_out(plan.trainings, outcome.failures, session, machine, say)
@@ -140,7 +141,7 @@ class _GroupRun:
             }
             write_head(head.path, job.training.design, found.state, record)
             first, last = found.losses[0], found.losses[-1]
-            self.say(f"{name}, seed {seed}: {len(found.losses)} steps, loss {first:.4f} to {last:.4f}")
+            self.say(f"{name}, seed {seed}: {counted(len(found.losses), 'step')}, loss {first:.4f} to {last:.4f}")
 
     def _head_to_train(self, job: TrainingJob) -> HeadToTrain:
         network = self.group.encoders[str(job.variant)]
@@ -170,11 +171,15 @@ class _GroupRun:
         teacher = network.load(self.machine.device, TeacherModel)
         if passes.queries_lacking:
             fill_queries(teacher, store, passes.queries, self._blocks(network, distinct, passes.queries_lacking))
-            self.say(f"{network.method}: {len(passes.queries_lacking)} pictures went through the teacher's tower")
+            self.say(
+                f"{network.method}: {counted(len(passes.queries_lacking), 'picture')} went through the teacher's tower"
+            )
         for instruction, draw in wanted:
             queries = store.open(passes.queries[draw])
             fill_targets(teacher, store, queries, distinct, instruction, draw, show=self.machine.show)
-        self.say(f"{network.method}: {len(wanted)} passes of {len(distinct)} pictures through the teacher's encoder")
+        self.say(
+            f"{network.method}: {counted(len(wanted), 'pass')} of {counted(len(distinct), 'picture')} through the teacher's encoder"
+        )
 
     def _blocks(self, network: Network, distinct: Sequence[bytes], absent: set[bytes]) -> Iterator[Faces]:
         """The blocks in which something is absent, decoded; each as it would be in a pass over all pictures."""

@@ -3,7 +3,7 @@
 The rule, in this order (the paper says only that the prediction is taken from the output):
 
 1. Letters are case-folded; whole words count, so `saddle` and `unhappy` name nothing. Quotation marks and other
-   punctuation are no part of a word, and hyphens part words.
+   punctuation are not part of a word, and hyphens part words.
 2. A class named by its own word goes before one named by another form of it: `a smiling face full of contempt` is
    contempt. Only where no class is named by its own word do the forms in `FORMS` count.
 3. Of several classes named alike, the one that comes first in the text is taken (of two that begin at one word, the

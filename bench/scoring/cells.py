@@ -55,7 +55,7 @@ class Scorer:
             yield from self.score(cell)
 
     def _pool_key(self, cell: Cell) -> tuple[str, ...]:
-        """What tells a cell's pooled embeddings apart: a head that is no linear map is put on each frame before."""
+        """What tells a cell's pooled embeddings apart: a head that is not a linear map is put on each frame before."""
         variant = cell.source.variant
         head = variant.card.head
         own = ""

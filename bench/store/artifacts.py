@@ -6,12 +6,12 @@ is in it, so a prompt, a head, a table, a batch size, a worker count, a path or 
 
 Guarantee: a row that can be read is the row that was written. A shard is written beside its place, flushed to the disk
 and renamed into it, under a name that holds the checksum of its bytes; it is verified before its rows are used. A kill
-at any moment loses the rows of the shard in hand and nothing else. One writer an artifact at a time (file lock); a second
+at any moment loses the rows of the shard in hand and nothing else. One writer per artifact at a time (file lock); a second
 run waits for it and then finds the rows already there. A shard that fails its checksum is moved to `broken/`, reported,
 and its rows are computed again.
 
 Trade-off accepted: an artifact's shards are all hashed when it is opened (some GB/s), and its index is held in memory (24
-bytes a row).
+bytes per row).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy.typing as npt
 import xxhash
 from filelock import FileLock, Timeout
 
-from bench.errors import StoreError
+from bench.errors import StoreError, counted
 from bench.store.digests import KIND, Keys, Places, distinct, find, whole
 from bench.store.files import disk, write_beside
 
@@ -171,7 +171,10 @@ class Writer:
             StoreError: a row is not finite, or the disk is full or not writable.
         """
         if len(rows) != len(digests):
-            raise StoreError(f"{len(rows)} rows for {len(digests)} inputs", "the adapter must return one row an input")
+            raise StoreError(
+                f"{counted(len(rows), 'row')} for {counted(len(digests), 'input')}",
+                "the adapter must return one row per input",
+            )
         self._digests.extend(digests)
         self._rows.append(rows if rows.dtype.kind == "S" else np.ascontiguousarray(rows, dtype=np.float32))
         if len(self._digests) >= ROWS_PER_SHARD or time.monotonic() - self._since > SECONDS_PER_SHARD:

@@ -1,4 +1,4 @@
-"""A grid as a data frame or CSV: one line a row of the table, one column a dataset and metric, unrounded numbers."""
+"""A grid as a data frame or CSV: one line per row of the table, one column a dataset and metric, unrounded numbers."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Line:
     """One line of the table.
 
     Attributes:
-        cells: one a column; None where a cell to the left or above spans it.
+        cells: one per column; None where a cell to the left or above spans it.
         kind: `value`, a `section` heading, or a line beneath a value that says more of it.
         row: id of the card's row; empty for a heading.
         rule: whether a rule is drawn above.

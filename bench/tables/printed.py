@@ -1,4 +1,4 @@
-"""A paper's own numbers: the CSV beside a table's card, one line a row, as printed.
+"""A paper's own numbers: the CSV beside a table's card, one line per row, as printed.
 
 Columns: `row` (the row's id), the table's stub columns (for the reader), then `DATASET uar`, `DATASET war` and so on in
 the card's order. A number keeps its printed digits; `**58.70**` is bold, `_48.96_` underlined, `-` not printed.
@@ -55,7 +55,7 @@ def read_printed(table: TableCard) -> Printed | None:
 
     Raises:
         BenchError: the file is missing or unreadable, its columns are not the card's, a row is unknown, hidden or there
-            twice, or a cell is no number; names the file and line.
+            twice, or a cell is not a number; names the file and line.
     """
     if not table.printed:
         return None

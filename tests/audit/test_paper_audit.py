@@ -122,7 +122,7 @@ def test_rows_said_to_be_means_of_three_seeds_are_single_runs_in_125_of_126_cell
     assert found.severity == "error" and found.numbers["chance"] < 1e-50
     assert (found.numbers["rows"], found.numbers["fit"], found.numbers["cells"]) == (21, 125, 126)
     assert found.numbers["tables"] == ["4", "5", "B"]
-    slip = one(paper, "grim", "54.72 is no count of 3,137")
+    slip = one(paper, "grim", "54.72 is not a count of 3,137")
     assert slip.places[0][:3] == ("B", "L14 task-unrelated 1", "ferplus")
     assert (round(slip.numbers["below"], 2), round(slip.numbers["above"], 2)) == (54.70, 54.73)
 

@@ -86,7 +86,7 @@ def test_an_adapter_beside_the_card_is_found_from_a_card_elsewhere(tmp_path: Pat
         ('kind = "method"\nname = "x"\nextends = "x"', "leads back to itself"),
         (METHOD.format(name="x") + "[axes.size.big]\nencoder.sizze = 3\n", "encoder.sizze"),
         (METHOD.format(name="x") + '[default]\nsize = "big"\n', "default.size"),
-        ('kind = "method"\nname = "x"\nextends = { a = 1 }', "is no name"),
+        ('kind = "method"\nname = "x"\nextends = { a = 1 }', "is not a name"),
         ('kind = "protocol"\nname = "native"', "another name"),
     ],
 )

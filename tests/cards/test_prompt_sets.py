@@ -20,7 +20,7 @@ def card(name: str) -> PromptCard:
 
 
 def written(name: str) -> str:
-    """A set as the snapshot writes it: one line a text, under a line for its class."""
+    """A set as the snapshot writes it: one line per text, under a line for its class."""
     prompts = card(name)
     classes = CLASSES[:7] if "c" in prompts.words else CLASSES
     lines = [f"== {name} ({prompts.combine})"]

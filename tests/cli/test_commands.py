@@ -255,7 +255,7 @@ def test_a_download_that_is_led_on_to_an_open_address_is_refused(
         url = "http://example.org/w.pt"
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"other"))
-    with pytest.raises(WeightsError, match="no https address"):
+    with pytest.raises(WeightsError, match="not an https address"):
         fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
     assert list(tmp_path.iterdir()) == []
 

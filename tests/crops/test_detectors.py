@@ -149,7 +149,7 @@ def test_a_detector_of_ones_own_is_a_card_and_a_class_beside_it(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("def detect", "def find", "is no face detector"),
+        ("def detect", "def find", "is not a face detector"),
         ("(len(pictures), 16)", "(len(pictures), 12)", r"array of \(1, 12\), expected \[N, 16\]"),
         ("np.arange(len(pictures))", "7", "of no picture of the batch"),
         ("= np.arange(len(pictures)), 5", "= np.arange(len(pictures)), np.inf", "not finite"),

@@ -198,7 +198,7 @@ def test_a_root_without_any_layout_is_an_error_that_says_what_each_lacks_and_how
 
 
 def test_a_root_that_does_not_exist_and_a_fold_that_does_not_are_errors(card, tmp_path):
-    with pytest.raises(DataError, match=r"dfew: the root .*nowhere is no folder"):
+    with pytest.raises(DataError, match=r"dfew: the root .*nowhere is not a folder"):
         open_split(card("dfew"), tmp_path / "nowhere", "1")
     with pytest.raises(UnknownName, match="no fold of dfew is called '6'"):
         open_split(card("dfew"), tmp_path, "6")

@@ -19,7 +19,7 @@ LONG_AGO = time.time_ns() + 3_600_000_000_000
 
 @pytest.fixture
 def settled(monkeypatch) -> None:
-    """Looks at files an hour later, so that what they hold may be remembered."""
+    """Looks at files per hour later, so that what they hold may be remembered."""
     monkeypatch.setattr(module.time, "time_ns", lambda: LONG_AGO)
 
 
@@ -116,7 +116,7 @@ def test_a_missing_file_is_an_error_in_its_place_and_the_others_are_not_lost(tmp
 def test_a_cache_that_is_no_database_is_set_aside_and_begun_again(tmp_path, settled, reads):
     blobs = some_files(tmp_path / "data")
     (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / module.FILE).write_bytes(b"this is no database" * 1000)
+    (tmp_path / "cache" / module.FILE).write_bytes(b"this is not a database" * 1000)
     expected = [digest(blob) for blob in blobs]
     assert digests(blobs, DigestCache(tmp_path / "cache"), 1) == expected
     reads.clear()

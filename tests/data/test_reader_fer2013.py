@@ -150,8 +150,8 @@ def test_tar_shards_are_read_in_place_in_the_order_of_their_numbers_and_the_name
         ({"s0.jpg": b"x"}, "expected one picture and one .cls, found 1 and none"),
         ({"s0.cls": b"0"}, "expected one picture and one .cls, found 0 and one"),
         ({"s0.jpg": b"x", "s0.png": b"x", "s0.cls": b"0"}, "found 2 and one"),
-        ({"s0.jpg": b"x", "s0.cls": b"7"}, "the label '7' is no line of classnames.txt"),
-        ({"s0.jpg": b"x", "s0.cls": b"happy"}, "the label 'happy' is no line"),
+        ({"s0.jpg": b"x", "s0.cls": b"7"}, "the label '7' is not a line of classnames.txt"),
+        ({"s0.jpg": b"x", "s0.cls": b"happy"}, "the label 'happy' is not a line"),
     ],
 )
 def test_a_key_without_its_picture_or_label_is_an_error_that_names_the_member(write, tmp_path, members, complaint):
@@ -171,5 +171,5 @@ def test_a_shard_that_is_cut_short_or_compressed_is_an_error_that_names_it(write
         webdataset.read(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
     with tarfile.open(tmp_path / "test/0.tar", "w:gz") as tar:
         tar.add(tmp_path / "classnames.txt", "s0.cls")
-    with pytest.raises(DataError, match=r"0.tar is no plain tar file"):
+    with pytest.raises(DataError, match=r"0.tar is not a plain tar file"):
         webdataset.read(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")

@@ -74,7 +74,7 @@ def test_a_video_of_zero_bytes_is_an_error_that_names_it(tmp_path):
 def test_a_missing_video_and_one_that_is_no_video_are_errors_that_name_it(tmp_path):
     with pytest.raises(DataError, match=r"gone.avi cannot be read"):
         video_pool.length(tmp_path / "gone.avi")
-    (tmp_path / "text.avi").write_text("this is no video\n" * 100)
+    (tmp_path / "text.avi").write_text("this is not a video\n" * 100)
     with pytest.raises(DataError, match=r"text.avi cannot be read as a video \(AvVideo: .*; DecordVideo: "):
         video_pool.length(tmp_path / "text.avi")
 

@@ -52,7 +52,7 @@ class Decoder(video.AvVideo):
         if self.name.startswith(f"eat-{when}"):
             np.ones((10, 2**30))
         if self.name.startswith(f"print-{when}"):
-            print("a line that is no message", flush=True)
+            print("a line that is not a message", flush=True)
 
 video.OpenedVideo.__init__.__defaults__ = ((Decoder,),)
 """
@@ -134,7 +134,7 @@ def test_one_process_decodes_one_video_after_another(pool: video_pool._Pool, fil
     video_pool.length(path)
     first = pid(pool)
     video_pool.frames(path, [1])
-    (tmp_path / "text.avi").write_text("this is no video\n" * 100)
+    (tmp_path / "text.avi").write_text("this is not a video\n" * 100)
     with pytest.raises(DataError, match=r"text\.avi cannot be read as a video"):
         video_pool.length(tmp_path / "text.avi")
     assert pid(pool) == first

@@ -124,7 +124,7 @@ def test_allowed_missing_samples_are_left_out_and_marked(world: Any) -> None:
     assert answer.code == 0, answer.err
     record = world.records()[-1]
     assert sum(len(part.samples) for part in predictions(record).values()) == 14
-    assert "1 samples of tiny-faces could not be read" in (record / "table_run.md").read_text()
+    assert "1 sample of tiny-faces could not be read" in (record / "table_run.md").read_text()
 
 
 def test_an_empty_frame_folder_is_named(world: Any) -> None:
@@ -204,7 +204,7 @@ def test_a_wrong_name_gets_the_near_ones(world: Any, args: tuple[str, ...], said
 
 def test_a_limited_run_is_marked(world: Any) -> None:
     assert world.run(*FACES, "--limit", "6").code == 0
-    assert "at most 6 samples a fold" in (world.records()[-1] / "table_run.md").read_text()
+    assert "at most 6 samples per fold" in (world.records()[-1] / "table_run.md").read_text()
     assert encoded(world.records()[-1]) == 6
 
 

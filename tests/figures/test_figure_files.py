@@ -254,7 +254,7 @@ def test_a_records_marks_stand_above_the_figure_if_they_speak_of_what_is_drawn(w
     card = FigureCard.model_validate({**facts, "datasets": ("tiny-faces",)})
     made = from_record(card, subject_of(card, session), open_record(world.records()[-1]), session)
     limited, weights = made.get_suptitle().splitlines()
-    assert limited == "at most 9 samples a fold of Tiny Faces"
+    assert limited == "at most 9 samples per fold of Tiny Faces"
     assert weights.startswith("ViT-B-32.pt is not the published file")
 
 

@@ -41,7 +41,7 @@ def test_three_seeds_of_a_backbone_are_trained_and_recorded(lab: Any) -> None:
     assert [(head["variant"], head["seed"]) for head in found] == [("exp-clip:backbone=B32", n) for n in (1, 2, 3)]
     assert f"exp-clip: {PICTURES} pictures went through the tower" in answer.err
     assert f"{PICTURES} pictures went through the teacher's tower" in answer.err
-    assert f"1 passes of {PICTURES} pictures through the teacher's encoder" in answer.err
+    assert f"1 pass of {PICTURES} pictures through the teacher's encoder" in answer.err
     files = [read_head(Path(head["file"])) for head in found]
     assert {file.head.project(np.zeros((1, 32), np.float32)).shape for file in files} == {(1, 128)}
     record = files[1].record
@@ -60,7 +60,7 @@ def test_what_is_there_is_not_done_again(lab: Any) -> None:
     assert len(heads(more)) == 12 and heads(more)[:3] == first
     assert more.err.count("pictures went through the tower") == 1  # L/14's; B/32 and the teacher's are stored
     assert "the teacher's tower" not in more.err
-    assert f"1 passes of {PICTURES} pictures through the teacher's encoder" in more.err
+    assert f"1 pass of {PICTURES} pictures through the teacher's encoder" in more.err
 
 
 def test_every_head_and_instruction_of_the_card_is_trained_from_one_look(lab: Any) -> None:
@@ -119,7 +119,7 @@ BAD = {
     "fact": (("exp-clip", "--backbone", "B32"), ("lose=squared-error",), "head.training.lose"),
     "loss": (("exp-clip", "--backbone", "B32"), ("loss=squared",), "head.training.loss"),
     "form": (("exp-clip", "--backbone", "B32"), ("dropout",), "is not FACT=VALUE"),
-    "key": (("exp-clip", "--backbone", "B32"), ("a b=1",), "'a b' is no fact"),
+    "key": (("exp-clip", "--backbone", "B32"), ("a b=1",), "'a b' is not a fact"),
     "seeds": (("exp-clip", "--backbone", "B32", "--seeds", "1,x"), STILL, "write whole numbers"),
     "format": (("exp-clip", "--backbone", "B32", "--published-format"), STILL, "--published-format without --to"),
 }
@@ -136,7 +136,7 @@ def test_an_unreadable_picture_stops_the_training_and_is_named(lab: Any) -> None
     path = lab.root / "data" / "tiny-faces" / "sadness" / "001.jpg"
     path.write_bytes(path.read_bytes()[:300])
     answer = train(lab, "exp-clip", "--backbone", "B32")
-    assert answer.code == 2 and "1 pictures of tiny-faces could not be read" in answer.err
+    assert answer.code == 2 and "1 picture of tiny-faces could not be read" in answer.err
     assert "sadness/001.jpg" in answer.err
 
 

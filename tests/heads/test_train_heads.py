@@ -191,7 +191,7 @@ def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
     saved = tmp_path / "training.ckpt"
     interrupted(saved)
     saved.write_bytes(saved.read_bytes()[:-100])
-    with pytest.raises(BenchError, match=r"training.ckpt is no checkpoint that can be read"):
+    with pytest.raises(BenchError, match=r"training.ckpt is not a checkpoint that can be read"):
         train([job()], QUICK, 1, saved=saved)
 
 

@@ -14,7 +14,7 @@ from bench.metrics.paired import Joint, compare, holm, joint, mcnemar
 
 
 def counts(*rows: tuple[int, int, int, int]) -> Joint:
-    """Both, first only, second only, neither; a row a class."""
+    """Both, first only, second only, neither; a row per class."""
     return Joint(*(np.array(column, np.int64) for column in zip(*rows, strict=True)))
 
 

@@ -102,9 +102,9 @@ def test_a_score_goes_into_json_and_back() -> None:
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"label": [0, 0, 9]}, r"row 2: the label 9 is no class\n  fix: indices are 0..2"),
-        ({"label": [0, -1, 0]}, r"row 1: the label -1 is no class"),
-        ({"prediction": [0, 3, 0]}, r"row 1: the prediction 3 is no class"),
+        ({"label": [0, 0, 9]}, r"row 2: the label 9 is not a class\n  fix: indices are 0..2"),
+        ({"label": [0, -1, 0]}, r"row 1: the label -1 is not a class"),
+        ({"prediction": [0, 3, 0]}, r"row 1: the prediction 3 is not a class"),
         ({"prediction": ["fear", "sadnes", "-1"]}, r"row 1: the prediction 'sadnes' .*did you mean 'sadness'"),
     ],
 )

@@ -216,7 +216,7 @@ def test_a_container_that_is_not_there_lists_those_that_are(tmp_path: Path) -> N
 
 def test_a_file_with_a_container_needs_its_key(tmp_path: Path) -> None:
     torch.save({"model": WEIGHTS, "epoch": 3}, tmp_path / "c.pt")
-    with pytest.raises(WeightsError, match="'model', 'epoch' are no tensors"):
+    with pytest.raises(WeightsError, match="'model', 'epoch' are not tensors"):
         state_dict(tmp_path / "c.pt")
 
 

@@ -94,6 +94,6 @@ def test_crops_end_to_end_against_the_bare_detector(films: Path, tmp_path: Path,
     benchmark.pedantic(end_to_end, rounds=1)
     shown = ", ".join(f"{ratio[0]:.1%}" for ratio in ratios)
     print(
-        f"\ncrops at {wall:.1%} of the bare detector, {rate:.1f} frames a second (rounds: {shown});"
+        f"\ncrops at {wall:.1%} of the bare detector, {rate:.1f} frames per second (rounds: {shown});"
         f" {processor:.1%} by processor time"
     )

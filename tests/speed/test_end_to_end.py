@@ -105,7 +105,7 @@ def test_end_to_end_against_the_bare_tower(workload: Any, backbone: str, tmp_pat
     benchmark.extra_info["of_the_bare_tower"] = round(median(ratios), 3)
     benchmark.pedantic(end_to_end, rounds=1)
     each = ", ".join(f"{ratio:.1%}" for ratio in ratios)
-    print(f"\n{backbone} in {DTYPE} on {device_name()}: {rate:,.0f} pictures a second through the bare tower,")
+    print(f"\n{backbone} in {DTYPE} on {device_name()}: {rate:,.0f} pictures per second through the bare tower,")
     print(f"and end to end at {median(ratios):.1%} of that (rounds: {each})")
 
 

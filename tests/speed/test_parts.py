@@ -41,7 +41,7 @@ def test_stream(workload: Any, benchmark: Any, workers: int) -> None:
     blobs = [Blob(str(path)) for path in workload.pictures]
     items = [Item(digest(blob), (FrameRef(blob),)) for blob in blobs]
     benchmark(lambda: list(stream(items, PAPER, 224, workers=workers, batch=64)))
-    benchmark.extra_info["pictures a second"] = round(len(items) / benchmark.stats.stats.min)
+    benchmark.extra_info["pictures per second"] = round(len(items) / benchmark.stats.stats.min)
 
 
 def test_transform(workload: Any, benchmark: Any) -> None:

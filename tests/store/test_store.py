@@ -141,7 +141,7 @@ def test_a_row_that_is_not_finite_is_refused_with_its_input(tmp_path: Path) -> N
 
 def test_too_few_rows_are_refused(tmp_path: Path) -> None:
     with (
-        pytest.raises(StoreError, match="1 rows for 2 inputs"),
+        pytest.raises(StoreError, match="1 row for 2 inputs"),
         Store(tmp_path).writing(ArtifactKey("frames", INPUTS)) as writer,
     ):
         writer.add([digest("a"), digest("b")], np.ones((1, 4), np.float32))

@@ -265,7 +265,7 @@ def test_what_does_not_fit_the_table_is_an_error_and_not_left_out() -> None:
         ([method("x"), method("x")], {}, "row id 'x' is used twice"),
         ([{"id": "x", "cells": ["x"]}], {}, "row 'x': give one of `method`, `minus`, `of` and `best_of`"),
         ([method("x", of=["x"])], {}, "row 'x': give one of"),
-        ([{"id": "m", "cells": ["m"], "of": ["x"]}], {}, r"row 'm' refers to \['x'\], which are no rows"),
+        ([{"id": "m", "cells": ["m"], "of": ["x"]}], {}, r"row 'm' refers to \['x'\], which are not rows"),
         (
             [{"id": "m", "cells": ["m"], "of": ["n"]}, {"id": "n", "cells": ["n"], "of": ["m"]}],
             {},

@@ -292,7 +292,7 @@ def contrast(logits: Tensor) -> Tensor:
 
 
 def _order(count: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Batches of indices without end, each face once an epoch."""
+    """Batches of indices without end, each face once per epoch."""
     while True:
         visited = rng.permutation(count)
         yield from (visited[first : first + BATCH].tolist() for first in range(0, count - BATCH + 1, BATCH))

@@ -99,7 +99,7 @@ def _prepare(schedule: Schedule, faces: Gallery, towers: Mapping[str, TinyClip])
 
 
 def _order(count: int, rng: np.random.Generator) -> Iterator[list[int]]:
-    """Batches of indices without end, each face once an epoch."""
+    """Batches of indices without end, each face once per epoch."""
     while True:
         yield from (
             batch.tolist() for batch in np.array_split(rng.permutation(count), count // BATCH) if len(batch) >= BATCH

@@ -41,7 +41,7 @@ def read(
         Samples in the order of the list.
 
     Raises:
-        DataError: see `bench.data.readers`. A count that exceeds the frames on disk is no error here, because only
+        DataError: see `bench.data.readers`. A count that exceeds the frames on disk is not an error here, because only
             the sampler knows which frames are wanted.
     """
     tree = Tree(root)

@@ -136,7 +136,7 @@ class Labels:
         skip: codes whose samples are left out on purpose.
 
     Raises:
-        DataError: a code means a word that is no class.
+        DataError: a code means a word that is not a class.
     """
 
     def __init__(self, classes: Sequence[str], codes: Mapping[str, str], skip: Sequence[str] = ()) -> None:
@@ -177,7 +177,7 @@ def unique(samples: list[Sample], where: Path) -> list[Sample]:
     """The samples, if no id occurs twice and there is at least one.
 
     Raises:
-        DataError: there are none, ids occur twice, or an id is no text in UTF-8.
+        DataError: there are none, ids occur twice, or an id is not a text in UTF-8.
     """
     if not samples:
         raise DataError(f"{where} gives no sample at all")

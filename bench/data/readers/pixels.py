@@ -1,4 +1,4 @@
-"""FER2013's csv: pictures of 48 x 48 grey values in decimal, one a line, read in place."""
+"""FER2013's csv: pictures of 48 x 48 grey values in decimal, one per line, read in place."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def read(
         separator: of the table.
         header: whether its first line names the columns.
         where: column -> regular expression; rows that do not match are another split's.
-        skip: candidates that are no class: a picture whose majority they have is left out.
+        skip: candidates that are not a class: a picture whose majority they have is left out.
         path: where the pictures lie, below the root, made of `{name}`; or
         pixels: a csv with a `pixels` column that holds the pictures, with
         rows: a csv of as many lines whose column `Image name` names the picture of each.
@@ -64,7 +64,7 @@ def read(
         Samples in the order of the table; the id is the picture's name without suffix.
 
     Raises:
-        DataError: see `bench.data.readers`; also a vote that is no number, and csv files of different lengths.
+        DataError: see `bench.data.readers`; also a vote that is not a number, and csv files of different lengths.
     """
     tree = Tree(root)
     listed = tree.one(file.format(fold=fold))

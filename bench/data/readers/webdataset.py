@@ -65,7 +65,7 @@ def read(
                 raise DataError(f"{group.where}: expected one picture and one .cls, found {len(group.pictures)} and "
                                 f"{'one' if group.label is not None else 'none'}")  # fmt: skip
             if number is None or number >= len(words):
-                raise DataError(f"{group.where}: the label {group.label!r} is no line of {names}: {some(words)}")
+                raise DataError(f"{group.where}: the label {group.label!r} is not a line of {names}: {some(words)}")
             index = labels.index(words[number], group.where)
             if index is not None:
                 samples.append(Sample(key, index, Still(group.pictures[0])))
@@ -97,5 +97,5 @@ def _groups(shard: Path) -> Iterator[tuple[str, _Group]]:
                     content = tar.extractfile(member)
                     group.label = content.read().decode("ascii", "replace").strip() if content else None
     except (tarfile.TarError, OSError) as error:
-        raise DataError(f"{shard} is no plain tar file, or is damaged: {error}", "fetch the shard again") from None
+        raise DataError(f"{shard} is not a plain tar file, or is damaged: {error}", "fetch the shard again") from None
     yield from groups.items()

@@ -13,8 +13,8 @@ class Capacity:
     """What one worker takes, and how many there may be.
 
     Attributes:
-        cpus: cores a worker: its decoding threads.
-        gpus: share of a GPU a worker; 0 where the towers run on the CPU.
+        cpus: cores per worker: its decoding threads.
+        gpus: share of a GPU per worker; 0 where the towers run on the CPU.
         workers: how many there may be.
     """
 
@@ -30,7 +30,7 @@ def capacity_of(resources: Mapping[str, float], *, device: str, gpus: float, cpu
         resources: what Ray says the whole cluster has: `CPU`, `GPU`.
         device: `cpu`, or `cuda`.
         gpus: share of a GPU that a worker takes: 0.25 puts four on one; only with `cuda`.
-        cpus: cores a worker takes; with `cuda` at most as many as there are for each share of a GPU.
+        cpus: cores that a worker takes; with `cuda` at most as many as there are for each share of a GPU.
         workers: how many the user wants (an autoscaling cluster grows to them); 0 is as many as fit now.
 
     Raises:
@@ -38,7 +38,7 @@ def capacity_of(resources: Mapping[str, float], *, device: str, gpus: float, cpu
     """
     if device not in ("cpu", "cuda"):
         raise BenchError(
-            f"--device {device} with --executor ray", "use cpu or cuda: Ray chooses which GPU a worker has"
+            f"--device {device} with --executor ray", "use cpu or cuda: Ray chooses the GPU of each worker"
         )
     if device == "cuda" and gpus > 1 and gpus != int(gpus):
         raise BenchError(f"--gpus {gpus:g}", "a worker takes a share of one GPU, or whole ones")
@@ -54,6 +54,6 @@ def capacity_of(resources: Mapping[str, float], *, device: str, gpus: float, cpu
         wanted = f"{cpus} cores" + (f" and {share:g} GPUs" if share else "")
         raise BenchError(
             f"a worker takes {wanted}; the cluster has {have_cpus:g} cores and {have_gpus:g} GPUs",
-            "lower --workers (cores a worker) or --gpus, or add nodes with ray start --address",
+            "lower --workers (cores per worker) or --gpus, or add nodes with ray start --address",
         )
     return Capacity(cpus, share, workers or fit)

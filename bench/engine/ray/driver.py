@@ -1,6 +1,6 @@
 """Carries a plan out on a Ray cluster: shards are tasks, networks are held by actors, and this process writes the store.
 
-Only this process opens the store, so that its guarantees are those of a local run: one writer an artifact, one lock, and a
+Only this process opens the store, so that its guarantees are those of a local run: one writer per artifact, one lock, and a
 kill loses the shard in hand. What travels is small: lists of files out, rows of features back, never pixels. Batches are
 the ones that a local run makes (`bench.data.loader.batches`), so the rows are the same to the bit where the processors
 and their threads are.

@@ -41,7 +41,7 @@ def read_shape(state: Mapping[str, Tensor], *, source: Path) -> ClipShape:
         source: the file, for the message.
 
     Raises:
-        WeightsError: a key that tells the size is missing, or a width is no multiple of 64.
+        WeightsError: a key that tells the size is missing, or a width is not a multiple of 64.
     """
     try:
         text_width = state["ln_final.weight"].shape[0]
@@ -61,7 +61,7 @@ def read_shape(state: Mapping[str, Tensor], *, source: Path) -> ClipShape:
         ) from error
     for tower, width in (("image", vision["width"]), ("text", text_width)):
         if width % HEAD_WIDTH:
-            raise WeightsError(f"{source}: the {tower} tower is {width} wide, which is no multiple of {HEAD_WIDTH}")
+            raise WeightsError(f"{source}: the {tower} tower is {width} wide, which is not a multiple of {HEAD_WIDTH}")
     return ClipShape(embed_dim, vision, text)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError, WeightsError
+from bench.errors import BenchError, WeightsError, counted
 from bench.models import checkpoint
 from bench.models.adapters import clip_tower
 from bench.models.tensors import check_clips, torch_dtype
@@ -69,7 +69,7 @@ class EmoClip:
         places = self._temporal["temporal.pos_embedding"]
         if count >= places.shape[1]:
             raise BenchError(
-                f"a clip of {count} frames is too long: EmoCLIP has room for {places.shape[1] - 1}",
+                f"a clip of {counted(count, 'frame')} is too long: EmoCLIP has room for {places.shape[1] - 1}",
                 "lower `count` in the card's [native.frames]",
             )
         with torch.inference_mode():

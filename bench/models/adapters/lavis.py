@@ -170,7 +170,7 @@ def _shapes(parts: Parts, source: Path) -> Callable[[str], tuple[int, ...]]:
         for state in (parts.trained, parts.vision):
             if key in state:
                 return tuple(state[key].shape)
-        raise WeightsError(f"{source}: there is no {key!r}, so this is no BLIP-2 in LAVIS' layout", "check the file")
+        raise WeightsError(f"{source}: there is no {key!r}, so this is not a BLIP-2 in LAVIS' layout", "check the file")
 
     return shape
 

@@ -48,7 +48,7 @@ class OpenClip:
             named network's own otherwise.
         container: key under which a pickled file keeps the weights.
         strip: prefix taken off the keys.
-        drop: prefixes of keys that are no part of the two towers.
+        drop: prefixes of keys that are not part of the two towers.
 
     Raises:
         WeightsError: the file cannot be read, or does not fit the network.

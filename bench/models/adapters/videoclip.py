@@ -66,7 +66,7 @@ class VideoClip:
         self._tokenizer = word_pieces(weights["tokenizer"], self._encoders.text_encoder.config.vocab_size)
 
     def encode_clips(self, pixels: Tensor) -> Tensor:
-        """Encode clips `[B, T, 3, 224, 224]` of 30 frames a second in [0, 1] as `[B, D]` float32, not normalised.
+        """Encode clips `[B, T, 3, 224, 224]` of 30 frames per second in [0, 1] as `[B, D]` float32, not normalised.
 
         The last second is filled up with black.
 

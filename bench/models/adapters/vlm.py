@@ -157,7 +157,7 @@ def eight_bit(pixels: Tensor) -> np.ndarray[Any, Any]:
         levels.isfinite().all() and whole.ge(0).all() and whole.le(255).all() and (levels - whole).abs().max() < 1e-2
     ):
         raise BenchError(
-            "this model's own processor normalises, and was given pixels that are no 8-bit picture divided by 255",
+            "this model's own processor normalises, and was given pixels that are not those of an 8-bit picture divided by 255",
             "state a protocol without mean and std in the card's [native.pixels]",
         )
     return whole.to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()

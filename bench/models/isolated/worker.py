@@ -65,7 +65,7 @@ def _load(facts: dict[str, Any]) -> Any:
     if module_name.endswith(".py"):
         spec = importlib.util.spec_from_file_location("isolated_adapter", module_name)
         if spec is None or spec.loader is None:
-            raise ImportError(f"{module_name} is no Python file")
+            raise ImportError(f"{module_name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
         sys.modules["isolated_adapter"] = module
         spec.loader.exec_module(module)

@@ -152,8 +152,8 @@ class LavisTeacher(LavisBlip2):
         Args:
             queries: `[B, Q, W]`.
             text: the instruction.
-            seeds: one a row, for dropout.
-            noise: one a row: Gaussian noise then stands in the place of the instruction's token embeddings.
+            seeds: one per row, for dropout.
+            noise: one per row: Gaussian noise then stands in the place of the instruction's token embeddings.
             dropout: whether it is active.
         """
         import torch
