@@ -80,13 +80,21 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(bench.__version__, prog_name="fer-bench")
-def cli() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Say more: each line with its time and where it comes from.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors, and show no progress.")
+@click.pass_context
+def cli(context: click.Context, *, verbose: bool, quiet: bool) -> None:
     """Benchmark for zero-shot facial expression recognition.
 
     One command fills a table:  bench run --table 2 --mini
 
     Exit codes: 0 well, 1 a check failed, 2 what was asked for cannot be done.
     """
+    from bench.cli.messages import messages
+
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet are opposites; give one of them", context)
+    context.with_resource(messages(verbose=verbose, quiet=quiet))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -142,7 +142,7 @@ class FaceLook:
 
             try:
                 card = self._session.catalog.detector(self._name)
-                self._detector = load_detector(card, self._session.settings, "cpu", options.note)
+                self._detector = load_detector(card, self._session.settings, "cpu")
             except UnknownName:
                 raise
             except BenchError as error:

@@ -34,7 +34,7 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
                 problems.append(f"{name}: {file}: {how}")
                 continue
             try:
-                click.echo(str(fetch_weight(file, facts, folder, options.note)))
+                click.echo(str(fetch_weight(file, facts, folder)))
             except WeightsError as error:
                 problems.append(f"{name}: {file}: {error.what}" + (f" ({error.fix})" if error.fix else ""))
     if problems:

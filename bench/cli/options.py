@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.engine.fill import Executor
     from bench.run.session import Session
+
+log = logging.getLogger(__name__)
 
 F = TypeVar("F", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -115,7 +118,7 @@ def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor
         return fill
     from bench.engine.ray.driver import OnRay
 
-    return OnRay(address, gpus, replicas, note)
+    return OnRay(address, gpus, replicas)
 
 
 def device_of(name: str) -> str:
@@ -132,26 +135,21 @@ def device_of(name: str) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def note(line: str) -> None:
-    """A line for the user, on the error stream."""
-    click.echo(line, err=True)
-
-
 def open_catalog(folders: Sequence[Path]) -> Catalog:
     """All cards; what is broken is said, once."""
     from bench.cards.catalog import load
 
     catalog = load(folders)
     for broken in catalog.broken:
-        note(f"broken card, left out: {broken.path}: {broken.reason}")
+        log.warning("broken card, left out: %s: %s", broken.path, broken.reason)
     return catalog
 
 
 def open_session(world: Mapping[str, Any], **compute: Any) -> Session:
-    """The session that the options of `world` and some of `compute` describe; what it says goes to the error stream."""
+    """The session that the options of `world` and some of `compute` describe."""
     from bench.run.session import open_session as opened
 
-    return opened(**world, **compute, notify=note)
+    return opened(**world, **compute)
 
 
 def split_names(values: Sequence[str]) -> list[str]:

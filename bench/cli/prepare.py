@@ -90,8 +90,8 @@ def prepare(
     root = session.settings.data_root(card)
     target = out or root.absolute().with_name(f"{root.absolute().name}-crops")
     rules = CropRules(margin, size, align, smooth, on_missing, ".png" if png else ".jpg")
-    found = load_detector(session.catalog.detector(detector), session.settings, device, options.note)
-    resources = Resources(session.digest_cache, session.workers, allow_missing, say=options.note)
+    found = load_detector(session.catalog.detector(detector), session.settings, device)
+    resources = Resources(session.digest_cache, session.workers, allow_missing)
     manifest = make(card, root, target, found, rules, resources)
     counts = manifest["counts"]
     click.echo(

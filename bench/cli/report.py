@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import click
 
 from bench.cli import options
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -29,7 +32,7 @@ def report(*, run_folder: Path, to: Path | None, shown: int, pictures: bool, car
     record = open_record(run_folder)
     made = page(record, options.open_catalog(cards), shown=shown, pictures=pictures, progress=True)
     for dataset, reason in made.reasons.items():
-        options.note(f"{dataset}: no thumbnails, or not all: {reason}")
+        log.warning("%s: no thumbnails, or not all: %s", dataset, reason)
     path = to or record.path / "report.html"
     path.write_text(made.html, encoding="utf-8")
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from pathlib import Path
@@ -11,6 +12,8 @@ import click
 
 from bench.cli import options
 from bench.errors import BenchError
+
+log = logging.getLogger(__name__)
 
 COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 
@@ -111,7 +114,6 @@ def run(
         Allowances(allow_missing, allow_counts),
         new_folder(out, label),
         ["bench", *sys.argv[1:]],
-        options.note,
         details=("paper", "difference") if show_paper else (),
         executor=options.executor_of(executor, address, gpus, replicas),
     )
@@ -123,7 +125,7 @@ def run(
     else:
         for grid in grids_of(record, session.catalog, list(cards), record.manifest["details"]):
             click.echo(on_screen(grid))
-        options.note(f"record and tables: {record.path}  ({time.perf_counter() - begun:.1f} s)")
+        log.info("record and tables: %s  (%.1f s)", record.path, time.perf_counter() - begun)
     return 0
 
 

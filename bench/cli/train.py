@@ -73,7 +73,7 @@ def train(
     card = with_facts(session.catalog.method(name), facts)
     variants = chosen(card, axes, list(context.args))
     machine = Machine(options.device_of(device), batch, workers or cores())
-    found = train_heads(session, variants, machine, options.note, whole_numbers(seeds))
+    found = train_heads(session, variants, machine, whole_numbers(seeds))
     paths = {key: path if to is None else copied(path, to, key, published_format) for key, path in found.items()}
     if as_json:
         rows = [{"variant": key.variant, "seed": key.seed, "file": str(path)} for key, path in paths.items()]

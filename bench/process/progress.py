@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-SILENT_SECONDS = 2.0
+log = logging.getLogger(__name__)
 
 
 class Bar(Protocol):
@@ -39,15 +40,13 @@ class _Lines:
             self.last = now
             rate = self.done / (now - self.begun)
             left = (self.total - self.done) / rate
-            print(
-                f"{self.title}: {self.done}/{self.total} {self.unit}, {rate:.0f}/s, {left:.0f} s left", file=sys.stderr
-            )
+            log.info("%s: %d/%d %s, %.0f/s, %.0f s left", self.title, self.done, self.total, self.unit, rate, left)
 
 
 @contextmanager
 def bar(title: str, total: int, unit: str, *, show: bool = True) -> Iterator[Bar]:
-    """A progress bar with rate and time left; a terminal sees it move, a log gets lines."""
-    if not show or not total:
+    """A progress bar with rate and time left; a terminal sees it move, a log gets lines, and who hears no messages gets none."""
+    if not show or not total or not log.isEnabledFor(logging.INFO):
         yield _Quiet()
         return
     if not sys.stderr.isatty():

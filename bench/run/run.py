@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
@@ -20,6 +21,8 @@ from bench.run.planner import plan as plan_cells
 from bench.run.session import Session
 from bench.scoring.cells import Scorer
 
+log = logging.getLogger(__name__)
+
 
 def run(
     session: Session,
@@ -29,7 +32,6 @@ def run(
     allow: Allowances,
     folder: Path,
     command: Sequence[str],
-    say: Callable[[str], None] = lambda line: None,
     details: Sequence[str] = (),
     executor: Executor = fill,
 ) -> Record:
@@ -39,7 +41,6 @@ def run(
         tables: reference -> the table with the rows and columns that were asked for.
         folder: where the record goes; it must not exist.
         command: kept in the manifest.
-        say: told in a line what was done.
         details: lines that the tables show under each row; kept in the manifest.
         executor: carries the plan out.
 
@@ -55,16 +56,16 @@ def run(
     if any(group.lacking for group in plan.trainings):
         from bench.run.train_heads import carry_out
 
-        carry_out(plan.trainings, outcome.failures, session, machine, say)
+        carry_out(plan.trainings, outcome.failures, session, machine)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
-        say(f"{method}: {counted(count, 'input')} went through the tower")
+        log.info(f"{method}: {counted(count, 'input')} went through the tower")
     if not outcome.encoded:
-        say("nothing to encode: every embedding is in the store")
+        log.info("nothing to encode: every embedding is in the store")
     for group in outcome.batches:
         if group.measured:
-            say(f"{group.networks}: {group.batch} inputs at a time, the fastest of those tried")
+            log.info("%s: %d inputs at a time, the fastest of those tried", group.networks, group.batch)
     marks += standing_marks(plan, session)
     heads = Heads(session, plan.trainings)
     predictions = Scorer(plan, session.store, session.side, heads.head, lost)

@@ -6,8 +6,9 @@ A session opens things and decides nothing: what must be computed is `bench.run.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +31,7 @@ from bench.plan.trainings import training_of
 from bench.settings import Settings
 from bench.store.artifacts import Store
 
-Notify = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 def open_session(
@@ -44,7 +45,6 @@ def open_session(
     workers: int | None = None,
     limit: int = 0,
     compiled: bool = False,
-    notify: Notify = lambda line: None,
 ) -> Session:
     """Open this machine's world, or the miniature's; the one way in for every command.
 
@@ -58,18 +58,17 @@ def open_session(
         workers: hashing threads; as many as cores by default.
         limit: at most this many samples per fold of a test set; 0 is all.
         compiled: whether the towers that can go through `torch.compile` do.
-        notify: told in a line what the user must know, broken cards among them.
 
     Raises:
         BenchError: a folder or a settings file cannot be read.
     """
     catalog = load(cards)
     for broken in catalog.broken:
-        notify(f"broken card, left out: {broken.path}: {broken.reason}")
+        log.warning("broken card, left out: %s: %s", broken.path, broken.reason)
     stated = machine_settings.load(data=data, weights=weights, store=store)
     settings = _miniature_with(data, weights, store) if mini else stated
     catalog.expect(settings.counts)
-    return Session(catalog, settings, dtype, limit, workers or cores(), compiled, notify)
+    return Session(catalog, settings, dtype, limit, workers or cores(), compiled)
 
 
 def miniature(store: Path | None = None) -> Settings:
@@ -114,8 +113,7 @@ class Session:
         limit: at most this many samples per fold of a test set, evenly spaced; 0 is all.
         workers: hashing threads.
         compiled: whether the towers that can go through `torch.compile` do.
-        notify: told in a line what the user must know.
-        warnings: lines for the user and the manifest.
+        warnings: lines for the user and the manifest, the store's among them.
     """
 
     catalog: Catalog
@@ -124,7 +122,6 @@ class Session:
     limit: int = 0
     workers: int = 2
     compiled: bool = False
-    notify: Notify = lambda line: None
     warnings: list[str] = field(default_factory=list)
     _networks: dict[str, Network] = field(default_factory=dict)
     _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
@@ -132,7 +129,7 @@ class Session:
     @cached_property
     def store(self) -> Store:
         """The artifact store."""
-        return Store(self.settings.store, self.warn)
+        return Store(self.settings.store, self.warnings)
 
     @cached_property
     def digest_cache(self) -> DigestCache:
@@ -143,7 +140,7 @@ class Session:
         """Tell the user, and keep it for the manifest."""
         if line not in self.warnings:
             self.warnings.append(line)
-            self.notify(line)
+            log.warning("%s", line)
 
     def corpus(self, card: DatasetCard, rule: FrameSampling) -> Corpus:
         """A dataset under a frame rule.

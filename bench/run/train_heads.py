@@ -9,7 +9,8 @@ reads.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -38,14 +39,13 @@ from bench.run.session import Session
 from bench.store.artifacts import Artifact, ArtifactKey
 from bench.store.digests import whole
 
-Say = Callable[[str], None]
+log = logging.getLogger(__name__)
 
 
 def train_heads(
     session: Session,
     variants: Sequence[Variant],
     machine: Machine,
-    say: Say = lambda line: None,
     seeds: Sequence[int] = (),
 ) -> dict[HeadKey, Path]:
     """Train the heads of variants as their cards state, whatever published files their cards name.
@@ -54,7 +54,6 @@ def train_heads(
         session: the machine's world.
         variants: whose heads; those that share pictures, protocol and schedule are trained in one pass per seed.
         machine: what may be used.
-        say: told in a line what was done.
         seeds: instead of the cards' own.
 
     Returns:
@@ -68,15 +67,15 @@ def train_heads(
     check_complete(plan)
     outcome = fill(plan, session.store, machine)
     for method, count in sorted(outcome.encoded.items()):
-        say(f"{method}: {counted(count, 'picture')} went through the tower")
+        log.info(f"{method}: {counted(count, 'picture')} went through the tower")
     if not any(group.lacking for group in plan.trainings):
-        say("nothing to train: every head is in the store")
-    carry_out(plan.trainings, outcome.failures, session, machine, say)
+        log.info("nothing to train: every head is in the store")
+    carry_out(plan.trainings, outcome.failures, session, machine)
     return {key: head.path for group in plan.trainings for key, head in group.heads.items()}
 
 
 def carry_out(
-    trainings: Sequence[TrainingGroup], failures: Mapping[bytes, str], session: Session, machine: Machine, say: Say
+    trainings: Sequence[TrainingGroup], failures: Mapping[bytes, str], session: Session, machine: Machine
 ) -> None:
     """Train what the groups lack; the encoders' embeddings are in the store by now.
 
@@ -89,7 +88,7 @@ def carry_out(
     for group in trainings:
         if group.lacking:
             assert group.corpus is not None
-            _GroupRun(group, group.corpus, session, machine, say).run(failures)
+            _GroupRun(group, group.corpus, session, machine).run(failures)
 
 
 @dataclass
@@ -100,7 +99,6 @@ class _GroupRun:
     corpus: Corpus
     session: Session
     machine: Machine
-    say: Say
     _rows: dict[str, ArtifactRows] = field(default_factory=dict)
     _artifacts: dict[str, Artifact] = field(default_factory=dict)
 
@@ -141,7 +139,7 @@ class _GroupRun:
             }
             write_head(head.path, job.training.design, found.state, record)
             first, last = found.losses[0], found.losses[-1]
-            self.say(f"{name}, seed {seed}: {counted(len(found.losses), 'step')}, loss {first:.4f} to {last:.4f}")
+            log.info(f"{name}, seed {seed}: {counted(len(found.losses), 'step')}, loss {first:.4f} to {last:.4f}")
 
     def _head_to_train(self, job: TrainingJob) -> HeadToTrain:
         network = self.group.encoders[str(job.variant)]
@@ -171,13 +169,13 @@ class _GroupRun:
         teacher = network.load(self.machine.device, TeacherModel)
         if passes.queries_lacking:
             fill_queries(teacher, store, passes.queries, self._blocks(network, distinct, passes.queries_lacking))
-            self.say(
+            log.info(
                 f"{network.method}: {counted(len(passes.queries_lacking), 'picture')} went through the teacher's tower"
             )
         for instruction, draw in wanted:
             queries = store.open(passes.queries[draw])
             fill_targets(teacher, store, queries, distinct, instruction, draw, show=self.machine.show)
-        self.say(
+        log.info(
             f"{network.method}: {counted(len(wanted), 'pass')} of {counted(len(distinct), 'picture')} through the teacher's encoder"
         )
 

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,12 +35,13 @@ from bench.errors import StoreError, counted
 from bench.store.digests import KIND, Keys, Places, distinct, find, whole
 from bench.store.files import disk, write_beside
 
+log = logging.getLogger(__name__)
+
 ROWS_PER_SHARD = 4096
 SECONDS_PER_SHARD = 30.0
 
 Floats = npt.NDArray[np.float32]
 Digests = Sequence[bytes] | Keys
-Notify = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -201,12 +203,13 @@ class Store:
 
     Args:
         root: made when first written to.
-        notify: called with a line for a user: a broken entry, a wait for another run.
+        warnings: where what a manifest must tell is kept, once each, besides being logged: a broken entry, a wait for
+            another run.
     """
 
-    def __init__(self, root: Path, notify: Notify = lambda line: None) -> None:
+    def __init__(self, root: Path, warnings: list[str] | None = None) -> None:
         self.root = root
-        self.notify = notify
+        self.warnings = [] if warnings is None else warnings
 
     def open(self, key: ArtifactKey) -> Artifact:
         """The artifact of a key as it now is; empty where nothing has been stored."""
@@ -247,7 +250,7 @@ class Store:
             try:
                 lock.acquire(timeout=0.5)
             except Timeout:
-                self.notify(f"waiting for another run that is writing {path.parent.name}/{path.name[:8]}")
+                self._warn(f"waiting for another run that is writing {path.parent.name}/{path.name[:8]}")
                 lock.acquire()
         try:
             yield
@@ -288,14 +291,19 @@ class Store:
             return None
         return _mapped(path)
 
+    def _warn(self, line: str) -> None:
+        if line not in self.warnings:
+            self.warnings.append(line)
+            log.warning("%s", line)
+
     def _set_aside(self, path: Path, reason: str) -> None:
         aside = self.root / "broken" / f"{path.parent.name}-{path.name}"
-        self.notify(f"store entry {path} is broken ({reason}); set aside as {aside}, its rows are computed again")
+        self._warn(f"store entry {path} is broken ({reason}); set aside as {aside}, its rows are computed again")
         try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             path.replace(aside)
         except OSError:
-            self.notify(f"{path} could not be moved; it is ignored")
+            self._warn(f"{path} could not be moved; it is ignored")
 
 
 def _write_shard(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray[Any]) -> None:
@@ -312,6 +320,7 @@ def _write_shard(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray
     data = buffer.getbuffer()
     path = artifact.path / f"{len(artifact._shards) + artifact._added:06d}-{_checksum(data)}.npy"
     write_beside(path, data)
+    log.debug("%d rows written to %s", len(digests), path)
     artifact._added += 1
 
 

@@ -172,7 +172,7 @@ def test_fetch_brings_what_it_can_and_says_what_no_program_can_get(
 
 
 def test_a_hub_folder_without_a_pinned_revision_is_pinned_at_first_use(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     import huggingface_hub
 
@@ -192,11 +192,10 @@ def test_a_hub_folder_without_a_pinned_revision_is_pinned_at_first_use(
 
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
-    said: list[str] = []
     for name in ("a/b", "again"):
-        fetch_weight(name, Weight(hub="a/b"), tmp_path, said.append)
-    assert asked == [("a/b", "c1"), ("a/b", "c1")] and "c1" in said[0]
-    fetch_weight("pinned", Weight(hub="a/b", revision="c9"), tmp_path, said.append)
+        fetch_weight(name, Weight(hub="a/b"), tmp_path)
+    assert asked == [("a/b", "c1"), ("a/b", "c1")] and "c1" in caplog.messages[0]
+    fetch_weight("pinned", Weight(hub="a/b", revision="c9"), tmp_path)
     assert asked[-1] == ("a/b", "c9")
 
 
@@ -214,14 +213,14 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"other"))
     with pytest.raises(WeightsError, match="expected 00ff"):
-        fetch_weight("w.pt", Weight(url="https://example.org/w.pt", sha256="00ff"), tmp_path, print)
+        fetch_weight("w.pt", Weight(url="https://example.org/w.pt", sha256="00ff"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == []
-    fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
+    fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path)
     assert (tmp_path / "w.pt").read_bytes() == b"other"
     (tmp_path / "w.pt").unlink()
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"third"))
     with pytest.raises(WeightsError, match="has sha256"):
-        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
+        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path)
 
 
 def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: Path) -> None:
@@ -233,11 +232,11 @@ def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: P
     stated = Weight(url="https://example.org/w.pt", sha256=hashlib.sha256(b"bytes").hexdigest()[:12].upper())
     unstated = Weight(url="https://example.org/w.pt")
     for facts in (stated, unstated):
-        assert fetch_weight("w.pt", facts, tmp_path, print) == tmp_path / "w.pt"
+        assert fetch_weight("w.pt", facts, tmp_path) == tmp_path / "w.pt"
     (tmp_path / "w.pt").write_bytes(b"other")
     for facts in (stated, unstated):
         with pytest.raises(WeightsError, match="do not use it unseen"):
-            fetch_weight("w.pt", facts, tmp_path, print)
+            fetch_weight("w.pt", facts, tmp_path)
 
 
 def test_a_download_that_is_led_on_to_an_open_address_is_refused(
@@ -256,7 +255,7 @@ def test_a_download_that_is_led_on_to_an_open_address_is_refused(
 
     monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"other"))
     with pytest.raises(WeightsError, match="not an https address"):
-        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path, print)
+        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -267,7 +266,7 @@ def test_weights_outside_their_folder_are_refused(tmp_path: Path, name: str) -> 
     from bench.models.download import fetch_weight
 
     with pytest.raises(WeightsError, match="would lie outside"):
-        fetch_weight(name, Weight(url="https://example.org/w.pt"), tmp_path / "weights", print)
+        fetch_weight(name, Weight(url="https://example.org/w.pt"), tmp_path / "weights")
 
 
 def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,13 +286,13 @@ def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
     facts = Weight(hub="some/model", revision="abc")
-    fetch_weight("folder", facts, tmp_path, print)
+    fetch_weight("folder", facts, tmp_path)
     known = json.loads((tmp_path / "known-hashes.json").read_text())
     assert known == {"folder/model.safetensors": hashlib.sha256(b"first").hexdigest()}
     content = b"other"
     shutil.rmtree(tmp_path / "folder")
     with pytest.raises(WeightsError, match="do not use it unseen"):
-        fetch_weight("folder", facts, tmp_path, print)
+        fetch_weight("folder", facts, tmp_path)
 
 
 def test_settings_rule_flag_over_environment_over_file(tmp_path: Path) -> None:
@@ -329,3 +328,28 @@ def test_a_table_is_drawn_again_from_a_record_in_every_format(world: Any) -> Non
     assert (record / "table_run.md").read_text() in world.call(
         "table", "--run", record, "--format", "markdown"
     ).out + "\n"
+
+
+def test_quiet_leaves_warnings_and_verbose_says_who_speaks(world: Any) -> None:
+    (world.root / "cards" / "broken.toml").write_text("kind = ")
+    run = ("run", "--methods", "clip:backbone=B32", "--datasets", "tiny-faces", *world.flags)
+    out = ("--out", str(world.root / "runs"))
+    quiet = world.call("-q", *run, *out)
+    assert quiet.code == 0 and "Prompts" in quiet.out
+    assert quiet.err.startswith("broken card, left out: ") and quiet.err.count("\n") == 1
+    usual = world.call(*run, *out)
+    assert "broken card" in usual.err and "record and tables: " in usual.err
+    verbose = world.call("-v", *run, *out)
+    assert all(" bench." in line for line in verbose.err.splitlines())
+    assert world.call("-v", "-q", "list").code == 2
+
+
+def test_as_a_library_nothing_is_printed_until_logging_is_configured(
+    world: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.run.session import open_session
+
+    (world.root / "cards" / "broken.toml").write_text("kind = ")
+    capsys.readouterr()
+    open_session(cards=[world.root / "cards"], store=world.root / "store").warn("something to know")
+    assert capsys.readouterr() == ("", "")

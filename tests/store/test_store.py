@@ -109,8 +109,7 @@ def test_a_second_writer_finds_what_the_first_one_wrote(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["flip", "truncate", "empty"])
 def test_a_broken_entry_is_reported_set_aside_and_computed_again(tmp_path: Path, damage: str) -> None:
-    said: list[str] = []
-    store = Store(tmp_path, said.append)
+    store = Store(tmp_path)
     rows = fill(store, ["a", "b", "c"])
     shard = next((tmp_path / "frames").rglob("*.npy"))
     data = bytearray(shard.read_bytes())
@@ -118,7 +117,7 @@ def test_a_broken_entry_is_reported_set_aside_and_computed_again(tmp_path: Path,
     shard.write_bytes({"flip": bytes(data), "truncate": bytes(data[:-5]), "empty": b""}[damage])
     artifact = store.open(ArtifactKey("frames", INPUTS))
     assert artifact.missing(list(rows)) == list(rows)
-    assert str(shard) in said[0] and "broken" in said[0]
+    assert str(shard) in store.warnings[0] and "broken" in store.warnings[0]
     assert list((tmp_path / "broken").iterdir())
     fill(store, ["a", "b", "c"])
     assert store.open(ArtifactKey("frames", INPUTS)).missing(list(rows)) == []

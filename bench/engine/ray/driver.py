@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +25,8 @@ from bench.plan.plan import Plan, TextWork, VisionWork
 from bench.process.progress import bar
 from bench.store.artifacts import Store
 
+log = logging.getLogger(__name__)
+
 BATCHES_PER_SHARD = 32
 SHARDS_PER_WORKER = 4
 
@@ -37,13 +39,11 @@ class OnRay:
         address: of a running cluster (`host:6379`); empty takes `RAY_ADDRESS`, and without one starts Ray on this machine.
         gpus: share of a GPU that each worker takes, where the device is `cuda`.
         workers: how many workers; 0 is as many as the cluster has room for.
-        notify: told in a line what a user must know.
     """
 
     address: str = ""
     gpus: float = 1.0
     workers: int = 0
-    notify: Callable[[str], None] = lambda line: None
 
     def __call__(self, plan: Plan, store: Store, machine: Machine) -> Outcome:
         """See `bench.engine.fill.Executor`.
@@ -64,12 +64,12 @@ class OnRay:
                 cpus=machine.workers,
                 workers=self.workers,
             )
-            self.notify(f"on Ray: up to {take.workers} workers, {take.cpus} cores and {take.gpus:g} GPUs each")
+            log.info("on Ray: up to %d workers, %d cores and %g GPUs each", take.workers, take.cpus, take.gpus)
             from bench.engine.ray.worker import Worker
 
             actor = ray.remote(Worker).options(num_cpus=take.cpus, num_gpus=take.gpus, max_restarts=0)
             theirs = replace(machine, workers=take.cpus, show=False)
-            pool = Pool(lambda: actor.remote(theirs), take.workers, self.notify)
+            pool = Pool(lambda: actor.remote(theirs), take.workers)
             _fill_texts(texts, store, pool, machine)
             for group in groups:
                 _fill_vision(group, store, pool, machine, take.workers, outcome)

@@ -6,12 +6,15 @@ actor is asked for in its place. A job that loses `LOSSES` actors is taken to be
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from bench.errors import BenchError
+
+log = logging.getLogger(__name__)
 
 LOSSES = 3
 PATIENCE_SECONDS = 30.0
@@ -31,11 +34,10 @@ class Pool:
     Args:
         make: asks Ray for one more actor; it has a method `ready`.
         size: actors at most.
-        notify: told in a line what a user must know: a lost actor, a cluster that has no room.
     """
 
-    def __init__(self, make: Callable[[], Any], size: int, notify: Callable[[str], None]) -> None:
-        self._make, self._size, self._notify = make, size, notify
+    def __init__(self, make: Callable[[], Any], size: int) -> None:
+        self._make, self._size = make, size
         self._idle: list[Any] = []
         self._busy: dict[Any, tuple[Any, _Task[Any] | None]] = {}
         self._unborn = 0
@@ -69,7 +71,7 @@ class Pool:
 
         while not (done := ray.wait(list(self._busy), timeout=PATIENCE_SECONDS)[0]):
             if not any(task for _, task in self._busy.values()):
-                self._notify("waiting for the cluster to have room for a worker (ray status tells what is in use)")
+                log.warning("waiting for the cluster to have room for a worker (ray status tells what is in use)")
         actor, task = self._busy.pop(done[0])
         try:
             result = ray.get(done[0])
@@ -95,7 +97,7 @@ class Pool:
         task.losses += 1
         if task.losses >= LOSSES:
             raise BenchError(f"{LOSSES} workers were lost over the same work: {reason}", fix)
-        self._notify(f"a worker was lost, and its work is given to another one ({reason})")
+        log.warning("a worker was lost, and its work is given to another one (%s)", reason)
 
 
 def _next(lost: deque[_Task[J]], source: Iterator[J]) -> _Task[J] | None:

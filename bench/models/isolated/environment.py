@@ -8,12 +8,12 @@ second waits and finds it done.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.cards.environment import EnvironmentFacts
@@ -24,12 +24,7 @@ _TAIL = 12
 _REPORT_EVERY = 10.0
 _LEADING = ("PYTHONPATH", "PYTHONHOME", "PYTHONSAFEPATH", "VIRTUAL_ENV")
 
-Notify = Callable[[str], None]
-
-
-def to_stderr(line: str) -> None:
-    """Tell whoever waits."""
-    print(line, file=sys.stderr, flush=True)
+log = logging.getLogger(__name__)
 
 
 def folder_of(facts: EnvironmentFacts, root: Path) -> Path:
@@ -42,14 +37,13 @@ def is_built(facts: EnvironmentFacts, root: Path) -> bool:
     return (folder_of(facts, root) / COMPLETE).is_file()
 
 
-def ensure(facts: EnvironmentFacts, root: Path, *, method: str, notify: Notify = to_stderr) -> Path:
+def ensure(facts: EnvironmentFacts, root: Path, *, method: str) -> Path:
     """The environment's interpreter; the environment is built first where it is not there.
 
     Args:
         facts: what is in it.
         root: the folder that holds all environments.
         method: the card that asks for it, for messages.
-        notify: is told of the build, and every ten seconds how it goes.
 
     Raises:
         BenchError: uv could not build it, with the last lines that it printed; or the folder cannot be written.
@@ -62,7 +56,7 @@ def ensure(facts: EnvironmentFacts, root: Path, *, method: str, notify: Notify =
             root.mkdir(parents=True, exist_ok=True)
             with FileLock(f"{folder}.lock"):
                 if not is_built(facts, root):
-                    _build(facts, folder, method, notify)
+                    _build(facts, folder, method)
         except OSError as error:
             raise BenchError(
                 f"{method}: its environment cannot be built in {folder}: {error}",
@@ -75,24 +69,24 @@ def _interpreter(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def _build(facts: EnvironmentFacts, folder: Path, method: str, notify: Notify) -> None:
+def _build(facts: EnvironmentFacts, folder: Path, method: str) -> None:
     if folder.exists():
-        notify(f"{method}: {folder} was left half built; it is built again")
+        log.warning("%s: %s was left half built; it is built again", method, folder)
         shutil.rmtree(folder)
     begun = time.monotonic()
-    notify(f"{method}: building its environment, once (Python {facts.python}, {', '.join(facts.requirements)})")
-    _uv(["venv", "--quiet", "--python", facts.python, str(folder)], method, notify, begun)
+    log.info("%s: building its environment, once (Python %s, %s)", method, facts.python, ", ".join(facts.requirements))
+    _uv(["venv", "--quiet", "--python", facts.python, str(folder)], method, begun)
     install = ["pip", "install", "--python", str(_interpreter(folder)), *facts.requirements]
-    _uv(install, method, notify, begun)
+    _uv(install, method, begun)
     seconds = time.monotonic() - begun
     done = {"python": facts.python, "requirements": facts.requirements, "seconds": round(seconds, 1)}
     beside = folder / f"{COMPLETE}.part"
     beside.write_text(json.dumps(done, indent=1), encoding="utf-8")
     beside.replace(folder / COMPLETE)
-    notify(f"{method}: its environment is ready after {seconds:.0f} s ({folder})")
+    log.info("%s: its environment is ready after %.0f s (%s)", method, seconds, folder)
 
 
-def _uv(arguments: Sequence[str], method: str, notify: Notify, begun: float) -> None:
+def _uv(arguments: Sequence[str], method: str, begun: float) -> None:
     """Run uv; its output is kept for the message, and its last line shown while it lasts."""
     from uv import find_uv_bin
 
@@ -119,7 +113,7 @@ def _uv(arguments: Sequence[str], method: str, notify: Notify, begun: float) -> 
             lines.append(line.rstrip())
             if time.monotonic() - reported > _REPORT_EVERY:
                 reported = time.monotonic()
-                notify(f"{method}: {reported - begun:.0f} s: {lines[-1].strip()}")
+                log.info("%s: %.0f s: %s", method, reported - begun, lines[-1].strip())
     except BaseException:
         process.kill()
         raise

@@ -22,7 +22,7 @@ from bench.cards.environment import EnvironmentFacts
 from bench.errors import BenchError
 from bench.models import contract
 from bench.models.contract import FaceDetector
-from bench.models.isolated.environment import Notify, clean, ensure, to_stderr
+from bench.models.isolated.environment import clean, ensure
 from bench.models.resolve import moved_to
 from bench.process import wire
 
@@ -47,7 +47,6 @@ def load_isolated(
     contract: type[Any],
     method: str,
     root: Path,
-    notify: Notify = to_stderr,
 ) -> Any:
     """Build an adapter in its own environment.
 
@@ -59,7 +58,6 @@ def load_isolated(
         contract: the protocol of `bench.models.contract` that the adapter implements.
         method: the card, for messages.
         root: the folder that holds all environments.
-        notify: is told how a build goes.
 
     Returns:
         An object that implements the contract. The worker ends with it.
@@ -68,7 +66,7 @@ def load_isolated(
         BenchError: the environment cannot be built, or the adapter in it, or it does not implement the contract.
     """
     located = _location(adapter)
-    python = ensure(facts, root, method=method, notify=notify)
+    python = ensure(facts, root, method=method)
     link = _Link(python, method, facts.timeout)
     request = {
         "call": "load",

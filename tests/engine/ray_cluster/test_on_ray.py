@@ -69,7 +69,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(group: Any, head: Any) -> 
 
 
 POOL = """
-import os, sys
+import logging, os, sys
 import ray
 from bench.engine.ray.pool import Pool
 
@@ -81,9 +81,10 @@ class Worker:
             os._exit(9)
         return job.upper()
 
+logging.basicConfig(format="said %(message)s", stream=sys.stdout)
 ray.init(address=sys.argv[1], log_to_driver=False)
 actor = ray.remote(Worker).options(num_cpus=1)
-for done in Pool(actor.remote, 2, lambda line: print("said", line)).run("work", sys.argv[2:]):
+for done in Pool(actor.remote, 2).run("work", sys.argv[2:]):
     print(*done)
 """
 

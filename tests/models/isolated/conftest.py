@@ -18,7 +18,7 @@ from bench.models.isolated.proxy import load_isolated
 def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of environments in which the small one is built."""
     root = tmp_path_factory.mktemp("environments")
-    ensure(NUMPY, root, method="small", notify=lambda line: None)
+    ensure(NUMPY, root, method="small")
     return root
 
 

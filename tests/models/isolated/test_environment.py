@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import threading
 from pathlib import Path
@@ -24,41 +25,38 @@ def test_an_environment_holds_what_its_card_asks_for_and_nothing_of_ours(environ
     assert "No module named 'torch'" in done.stderr
 
 
-def test_an_environment_that_is_there_is_not_built_again(environments: Path) -> None:
-    said: list[str] = []
+def test_an_environment_that_is_there_is_not_built_again(environments: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bench")
     marker = folder_of(NUMPY, environments) / COMPLETE
     before = marker.stat().st_mtime_ns
-    ensure(NUMPY, environments, method="mine", notify=said.append)
-    assert said == []
+    ensure(NUMPY, environments, method="mine")
+    assert caplog.messages == []
     assert marker.stat().st_mtime_ns == before
 
 
-def test_what_a_killed_build_left_is_removed_and_built_again(tmp_path: Path) -> None:
+def test_what_a_killed_build_left_is_removed_and_built_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bench")
     left = folder_of(SMALL, tmp_path)
     left.mkdir()
     (left / "half.txt").write_text("")
     assert not is_built(SMALL, tmp_path)
-    said: list[str] = []
-    python = ensure(SMALL, tmp_path, method="mine", notify=said.append)
+    python = ensure(SMALL, tmp_path, method="mine")
     assert is_built(SMALL, tmp_path)
     assert not (left / "half.txt").exists()
     assert subprocess.run([python, "-c", "import iniconfig"]).returncode == 0
-    assert "half built" in said[0]
-    assert "ready after" in said[-1]
+    assert "half built" in caplog.messages[0]
+    assert "ready after" in caplog.messages[-1]
 
 
-def test_two_who_ask_at_once_get_one_build(tmp_path: Path) -> None:
-    said: list[str] = []
-    threads = [
-        threading.Thread(target=ensure, args=(SMALL, tmp_path), kwargs={"method": "mine", "notify": said.append})
-        for _ in range(2)
-    ]
+def test_two_who_ask_at_once_get_one_build(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bench")
+    threads = [threading.Thread(target=ensure, args=(SMALL, tmp_path), kwargs={"method": "mine"}) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert is_built(SMALL, tmp_path)
-    assert sum("building" in line for line in said) == 1
+    assert sum("building" in line for line in caplog.messages) == 1
 
 
 def test_a_requirement_that_cannot_be_met_is_quoted_in_the_installers_words(tmp_path: Path) -> None:
@@ -66,20 +64,20 @@ def test_a_requirement_that_cannot_be_met_is_quoted_in_the_installers_words(tmp_
     with pytest.raises(
         BenchError, match=r"(?s)mine: its environment could not be built.*iniconfig==1.0.0.*unsatisfiable"
     ):
-        ensure(facts, tmp_path, method="mine", notify=lambda line: None)
+        ensure(facts, tmp_path, method="mine")
     assert not is_built(facts, tmp_path)
 
 
 def test_a_python_that_does_not_exist_is_quoted(tmp_path: Path) -> None:
     facts = EnvironmentFacts(python="3.99", requirements=("numpy",))
     with pytest.raises(BenchError, match=r"(?s)mine: .*uv venv ended with code.*3\.99"):
-        ensure(facts, tmp_path, method="mine", notify=lambda line: None)
+        ensure(facts, tmp_path, method="mine")
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(BenchError, match=r"cannot be built in .*file"):
-        ensure(SMALL, tmp_path / "file", method="mine", notify=lambda line: None)
+        ensure(SMALL, tmp_path / "file", method="mine")
 
 
 @pytest.mark.parametrize(
