@@ -11,7 +11,7 @@ demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
 
 test: install  ## every test
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 faults: install  ## the fault suite whole: fifty kills, thousands of damaged files
 	KILLS=50 FUZZ=20 $(BIN)/pytest tests/faults tests/fuzz

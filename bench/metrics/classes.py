@@ -14,7 +14,6 @@ from bench.errors import BenchError
 from bench.metrics.accuracy import NO_CLASS, Ints
 from bench.metrics.predictions import Token, place
 
-
 MOST_CLASSES = 1000
 """An index beyond is a mistake; counting over as many classes would ask for gigabytes."""
 
