@@ -1,6 +1,6 @@
-# Each target works alone on a machine with Python 3.11 or 3.12, pip, make and a package index.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
+# Each target works alone on a machine with Python 3.11, 3.12 or 3.13, pip, make and a package index.
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PAPER := 1 2 3 4 5 A B
 INSTALLED := .venv/installed
@@ -35,7 +35,7 @@ bench: install  ## how fast, as ratios within one run
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml
-	@test -n "$(PYTHON)" || { echo "Python 3.11 or 3.12 is needed; set PYTHON=/path/to/python3.12"; exit 2; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed; set PYTHON=/path/to/python3.12"; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet -e '.[dev]'
