@@ -1,5 +1,5 @@
-# Each target works alone on a machine with Python 3.11 to 3.13, pip, make and a package index.
-PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3; do \
+# Each target works alone on a machine with Python 3.11, 3.12 or 3.13, pip, make and a package index.
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PAPER := 1 2 3 4 5 A B
@@ -11,7 +11,7 @@ demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
 
 test: install  ## every test
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 faults: install  ## the fault suite whole: fifty kills, thousands of damaged files
 	KILLS=50 FUZZ=20 $(BIN)/pytest tests/faults tests/fuzz

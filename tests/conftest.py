@@ -25,6 +25,22 @@ os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(tempfile.gettempdir()) / "
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A file goes to one process whole, so those that take longest begin first, or the others would wait for them at the end.
+LONGEST = (
+    "test_miniature.py",
+    "test_wheel.py",
+    "test_blip2.py",
+    "test_disk.py",
+    "test_mini_making.py",
+    "test_mini_world.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first; see `LONGEST`. Within a file, and among the others, nothing changes its place."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
 
 @pytest.fixture
 def bench(capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer]:

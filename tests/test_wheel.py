@@ -15,7 +15,9 @@ CHECKOUT = Path(__file__).resolve().parents[1]
 @pytest.mark.slow
 def test_the_wheel_alone_lists_its_cards_and_runs_the_miniature(tmp_path: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "VIRTUAL_ENV": str(tmp_path / "venv")}
+    # The checkout must not be found by the side door.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env |= {"XDG_CACHE_HOME": str(tmp_path / "cache"), "VIRTUAL_ENV": str(tmp_path / "venv")}
     # uv's own cache of downloads is not what is tested.
     env["UV_CACHE_DIR"] = (
         os.environ.get("UV_CACHE_DIR") or subprocess.check_output([uv, "cache", "dir"], text=True).strip()
@@ -35,6 +37,8 @@ def test_the_wheel_alone_lists_its_cards_and_runs_the_miniature(tmp_path: Path) 
     bench = tmp_path / "venv" / "bin" / "bench"
     listing = call(bench, "list")
     assert "exp-clip" in listing and "ferv39k" in listing and "P-5-printed" in listing and "Table B" in listing
-    table = call(bench, "run", "--table", "2", "--mini", "--datasets", "raf-db,afew", "--methods", "clip")
+    table = call(
+        bench, "run", "--table", "2", "--mini", "--datasets", "raf-db,afew", "--methods", "clip", "--batch", "16"
+    )
     assert "ViT-B/32" in table and "miniature" in table
     assert str(CHECKOUT) not in call(tmp_path / "venv" / "bin" / "python", "-c", "import bench; print(bench.__file__)")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
@@ -54,6 +54,12 @@ class Card(Facts):
     def path(self) -> Path:
         """The file this card was read from."""
         return self._path
+
+    def as_read_from(self, path: Path) -> Self:
+        """The same card from another file; files that it names beside itself are then looked for there."""
+        card = self.model_copy()
+        card._path = path
+        return card
 
     @property
     def label(self) -> str:

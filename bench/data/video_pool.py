@@ -98,7 +98,7 @@ def _ask(path: Path, request: dict[str, Any]) -> Generator[wire.Message, None, N
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from None
     seconds = PATIENCE + PATIENCE_PER_MEGABYTE * megabytes
     request = {"path": str(path.absolute()), "seconds": seconds, **request}
-    worker, waited = _POOL.take(request)
+    worker, waited = POOL.take(request)
     whole, begun = False, False
     try:
         while True:
@@ -109,7 +109,7 @@ def _ask(path: Path, request: dict[str, Any]) -> Generator[wire.Message, None, N
                 if not waited or begun:
                     raise
                 worker.end()
-                worker, waited = _POOL.start(request), False
+                worker, waited = POOL.start(request), False
                 continue
             begun = True
             whole = bool(answer.body.keys() & {"done", "length", "error"})
@@ -123,7 +123,7 @@ def _ask(path: Path, request: dict[str, Any]) -> Generator[wire.Message, None, N
                 return
     finally:
         if whole:
-            _POOL.give_back(worker)
+            POOL.give_back(worker)
         else:
             worker.end()
 
@@ -152,6 +152,10 @@ class _Worker:
             raise BenchError(
                 f"the process that decodes videos cannot be started: {error}", "check the machine's limits"
             ) from error
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     def send(self, request: dict[str, Any]) -> bool:
         """Whether the process was still there to take a request."""
@@ -197,7 +201,7 @@ class _Worker:
         return f": {last[:QUOTED]}" if last else ""
 
 
-class _Pool:
+class Pool:
     """Processes without work."""
 
     def __init__(self) -> None:
@@ -227,6 +231,11 @@ class _Pool:
         with self._lock:
             self._idle.append(worker)
 
+    def idle(self) -> list[int]:
+        """The ids of the processes without work."""
+        with self._lock:
+            return [worker.pid for worker in self._idle]
+
     def close(self) -> None:
         """End the idle processes."""
         with self._lock:
@@ -240,7 +249,7 @@ class _Pool:
         self._idle = []
 
 
-_POOL = _Pool()
-atexit.register(_POOL.close)
+POOL = Pool()
+atexit.register(POOL.close)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_POOL.leave_behind)
+    os.register_at_fork(after_in_child=POOL.leave_behind)

@@ -63,7 +63,7 @@ class Teacher:
         network.language_model.set_attn_implementation("eager")
         self._tokenizer: Any = whole._tokenizer
         self._device, self._dtype = device, whole._dtype
-        self._size: int = network.config.vision_config.image_size
+        self.size: int = network.config.vision_config.image_size
         self._tower, self._qformer = network.vision_model, network.qformer
         self._query_tokens, self._projection = network.query_tokens, network.language_projection
         self._encoder = network.language_model.get_encoder()
@@ -77,7 +77,7 @@ class Teacher:
         """The image tower's outputs `[B, P, V]` float32 for pictures `[B, 3, S, S]`; dropout never acts on them."""
         import torch
 
-        check_images(pixels, self._size)
+        check_images(pixels, self.size)
         with torch.inference_mode():
             seen: Tensor = self._tower(pixel_values=pixels.to(self._device, self._dtype)).last_hidden_state.float()
         return seen

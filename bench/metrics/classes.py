@@ -14,6 +14,9 @@ from bench.errors import BenchError
 from bench.metrics.accuracy import NO_CLASS, Ints
 from bench.metrics.predictions import Token, place
 
+MOST_CLASSES = 1000
+"""An index beyond is a mistake; counting over as many classes would ask for gigabytes."""
+
 
 class Coded(NamedTuple):
     """Labels and predictions `[N]` as indices.
@@ -46,7 +49,8 @@ def encode(group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> Co
         where: what to call the rows in errors.
 
     Raises:
-        BenchError: a value is not a class, names and indices are mixed, or two names differ only in their case.
+        BenchError: a value is not a class, names and indices are mixed, an index is beyond all classes, or two names differ only in
+            their case.
     """
     label_codes, labels = pd.factorize(group["label"].to_numpy(object))
     codes, predictions = pd.factorize(group["prediction"].to_numpy(object))
@@ -74,6 +78,11 @@ def _union(labels: list[Token], spoken: list[Token], where: str) -> _Universe:
     names = sorted({value for value in [*labels, *spoken] if isinstance(value, str)})
     if numbers and names:
         raise BenchError(f"{where}: the index {numbers[0]} stands among class names", "use one or the other")
+    if numbers and max(numbers) >= MOST_CLASSES:
+        raise BenchError(
+            f"{where}: the index {max(numbers)} would make more than {MOST_CLASSES} classes",
+            "indices count the classes from 0; write names where there are more",
+        )
     if numbers:
         return _Universe([], max(numbers) + 1)
     seen: dict[str, str] = {}

@@ -55,6 +55,11 @@ class Workers:
         ]
         return self
 
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes."""
+        return [process.pid for process in self._processes]
+
     def __exit__(self, kind: object, *_: object) -> None:
         try:
             if kind is None:

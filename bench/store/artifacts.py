@@ -317,9 +317,9 @@ def _write_shard(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray
     records["row"] = rows
     buffer = io.BytesIO()
     np.save(buffer, records)
-    data = buffer.getbuffer()
-    path = artifact.path / f"{len(artifact._shards) + artifact._added:06d}-{_checksum(data)}.npy"
-    write_beside(path, data)
+    with buffer.getbuffer() as data:
+        path = artifact.path / f"{len(artifact._shards) + artifact._added:06d}-{_checksum(data)}.npy"
+        write_beside(path, data)
     log.debug("%d rows written to %s", len(digests), path)
     artifact._added += 1
 

@@ -123,15 +123,15 @@ def test_embed_gives_one_row_an_input(world: Any) -> None:
 def test_embed_gives_what_a_run_stored(world: Any) -> None:
     from bench.data.digest import digest
     from bench.data.samples import Blob
-    from bench.store.artifacts import Artifact, ArtifactKey, Store
+    from bench.store.artifacts import ArtifactKey, Store
 
     world.run("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
     face = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"
     out = world.root / "out.npz"
     world.call("embed", face, "--method", "clip:backbone=B32", "--to", out, *world.flags)
-    path = next((world.root / "store" / "frames").iterdir())
-    artifact = Artifact(ArtifactKey("frames", {}), path)
-    Store(world.root / "store")._load(artifact)
+    about = json.loads(next((world.root / "store" / "frames").glob("*/about.json")).read_text())
+    made_of = {name: fact for name, fact in about.items() if name not in ("step", "facts")}
+    artifact = Store(world.root / "store").open(ArtifactKey(about["step"], made_of))
     assert np.allclose(artifact.rows([digest(Blob(str(face)))]), np.load(out)["embeddings"], atol=1e-5)
 
 

@@ -31,7 +31,7 @@ CASES = [
 @pytest.fixture
 def changing(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answer]:
     """`bench run` in which files take another content once everything is planned, just before decoding begins."""
-    straight = loader._outcomes
+    straight = loader.batches
 
     def run(changes: dict[Path, bytes], *args: str) -> Answer:
         def changed(*args: Any, **options: Any) -> Any:
@@ -40,7 +40,7 @@ def changing(world: World, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ans
             changes.clear()
             return straight(*args, **options)
 
-        monkeypatch.setattr(loader, "_outcomes", changed)
+        monkeypatch.setattr(loader, "batches", changed)
         return world.run("--methods", "plain", *args)
 
     return run

@@ -111,7 +111,7 @@ def test_every_pairing_of_sides_is_scored(each: Any) -> None:
     plain = [*map(str, pictures), "--protocol", "paper"]
     hub = each.root / "weights" / "Salesforce" / "blip2-flan-t5-xxl"
     teacher = Teacher({"model": hub})
-    size = teacher._size
+    size = teacher.size
     pixels = torch.stack(
         [
             torch.from_numpy(

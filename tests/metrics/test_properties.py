@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,82 @@ def test_a_table_with_counts_scores_as_one_with_as_many_rows(drawn: Any) -> None
     assert (one.uar, one.war, one.n, one.no_class) == (two.uar, two.war, two.n, two.no_class)
 
 
+def as_table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["dataset", "label", "prediction", "count"], dtype=object)
+
+
+def in_words(text: str) -> bool:
+    """Whether a text can only be read as a name: neither a gap nor any number."""
+    return text.strip() not in ("", "<NA>") and not re.fullmatch(
+        r"[+-]?([\d.]*(e[+-]?\d+)?|nan|inf)", text.strip(), re.I
+    )
+
+
+printable = st.characters(exclude_categories=["Cs"])
+names = st.text(printable, min_size=1, max_size=12).filter(in_words).map(str.strip)
+name_lists = st.lists(names, min_size=1, max_size=6, unique_by=str.casefold)
+index_lists = st.lists(st.integers(0, 40), min_size=1, max_size=6, unique=True)
+sound_rows = st.tuples(st.lists(names, min_size=1, max_size=3), name_lists | index_lists).flatmap(
+    lambda known: st.lists(
+        st.tuples(
+            st.sampled_from(known[0]),
+            st.sampled_from(known[1]),
+            st.sampled_from([*known[1], -1, "-1", -1.0]),
+            st.integers(1, 5) | st.sampled_from(["2", "3.0", 4.0]),
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+
+
+@quick
+@given(sound_rows)
+def test_whatever_names_and_indices_stand_in_a_sound_table_it_is_scored(drawn: list[tuple[Any, ...]]) -> None:
+    groups = score_frame(tidy(as_table(drawn)))
+    assert [group.dataset for group in groups] == list(dict.fromkeys(dataset for dataset, *_ in drawn))
+    assert sum(group.n for group in groups) == sum(int(float(count)) for *_, count in drawn)
+    for group in groups:
+        own = [(label, said, int(float(count))) for dataset, label, said, count in drawn if dataset == group.dataset]
+        right = sum(count for label, said, count in own if said == label)
+        assert group.war == pytest.approx(100 * right / group.n)
+        assert group.no_class == sum(count for _, said, count in own if said in (-1, "-1"))
+        assert 0 <= group.uar <= 100 and (group.uar == pytest.approx(100)) == (right == group.n)
+
+
+# What a table is refused for, and what puts it there: the column, and what takes the place of a sound value in it.
+FAULTS = {
+    "is empty": ((0, 1, 2, 3), st.sampled_from([None, float("nan"), "", "  ", "nan", "<NA>"])),
+    "is neither a class index nor a name": ((1, 2), st.sampled_from([0.5, "1e3", ".5", float("inf"), "-inf"])),
+    "is a number beyond all counting": ((1, 2, 3), st.sampled_from([10**15, "1" * 400, 10**30])),
+    "would make more than 1000 classes": ((1, 2), st.integers(1000, 10**15 - 1)),
+    "is not a whole number of 0 or more": ((3,), st.sampled_from([-1, "-2.0", 0.5, "many", float("inf")])),
+    "is no class": ((1,), st.integers(-40, -1)),
+    "stands among class names": ((1, 2), names),
+}
+
+
+@pytest.mark.parametrize("said", FAULTS)
+@quick
+@given(st.data())
+def test_a_table_with_one_fault_is_refused_for_that_fault(said: str, data: st.DataObject) -> None:
+    columns_of_fault, values = FAULTS[said]
+    table = data.draw(
+        st.lists(
+            st.tuples(*[st.sampled_from(["raf-db"]), *2 * [st.integers(0, 6)], st.integers(1, 5)]),
+            min_size=2,
+            max_size=6,
+        )
+    )
+    row, column = data.draw(st.integers(0, len(table) - 1)), data.draw(st.sampled_from(columns_of_fault))
+    faulty = list(table[row])
+    faulty[column] = data.draw(values)
+    table[row] = tuple(faulty)
+    with pytest.raises(BenchError) as refused:
+        score_frame(tidy(as_table(table)))
+    assert said in refused.value.what
+
+
 cells = (
     st.text(max_size=12)
     | st.integers()
@@ -90,15 +167,18 @@ cells = (
     | st.none()
     | st.sampled_from(["1" * 400, "²", "-1", "1.0", "nan"])
 )
+REFUSALS = (*FAULTS, "is written", "has no rows", "there are no samples to score")
 
 
 @quick
 @given(st.lists(st.tuples(cells, cells, cells, cells), max_size=6))
 def test_whatever_stands_in_a_table_is_scored_or_refused(drawn: list[tuple[Any, ...]]) -> None:
-    frame = pd.DataFrame(drawn, columns=["dataset", "label", "prediction", "count"], dtype=object)
+    """Almost all of these are refused, each for one of the known reasons; the sound ones have a test of their own."""
+    frame = as_table(drawn)
     try:
         groups = score_frame(tidy(frame))
-    except BenchError:
+    except BenchError as refused:
+        assert any(reason in refused.what for reason in REFUSALS), refused.what
         return
     assert all(0 <= score <= 100 for group in groups for score in (group.uar, group.war))
     assert np.isfinite([group.uar for group in groups]).all()

@@ -49,7 +49,7 @@ def test_workers_end_when_their_caller_is_killed(tmp_path: Path) -> None:
     code = (
         "import os, time\nfrom functools import partial\nfrom bench.mini.workers import Workers\n"
         "with Workers([partial(time.sleep, 300)], lambda: None) as workers:\n"
-        "    print(workers._processes[0].pid, flush=True)\n"
+        "    print(workers.pids[0], flush=True)\n"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     caller = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=env)

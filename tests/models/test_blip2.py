@@ -178,6 +178,7 @@ def test_a_file_that_holds_its_image_tower_is_loaded_with_all_its_blocks(weights
 
 def test_half_precision_keeps_flan_t5_in_bfloat16_and_the_q_former_in_float32(shared: Path) -> None:
     half = Blip2(roles(shared, "blip2", "flant5xxl"), dtype="bfloat16")
+    # `_model` here and below: no output of the adapter shows in which precision a part of it computed.
     kinds = {name.split(".")[0]: value.dtype for name, value in half._model.named_parameters()}
     assert kinds["vision_model"] == kinds["language_model"] == torch.bfloat16
     assert kinds["qformer"] == kinds["query_tokens"] == kinds["language_projection"] == torch.float32

@@ -153,6 +153,4 @@ def test_a_missing_file_of_printed_numbers_names_the_card(tmp_path: Path) -> Non
 
 
 def moved_to(table: TableCard, folder: Path) -> TableCard:
-    card = table.model_copy()
-    card._path = folder / table.path.name
-    return card
+    return table.as_read_from(folder / table.path.name)

@@ -12,7 +12,7 @@ from bench import mini
 WEIGHTS = Path(mini.__file__).parent / "weights"
 TRY = Path("build") / "miniature"
 FEWEST_FACES = 512
-"""A quick try draws no fewer: a head's batch, and enough patches to start a tower from."""
+"""A quick try draws no fewer to train towers and heads: a head's batch, and enough patches to start a tower from."""
 
 
 def arguments(prog: str, description: str | None, *, threads: int) -> argparse.Namespace:
@@ -47,6 +47,6 @@ def arguments(prog: str, description: str | None, *, threads: int) -> argparse.N
     return args
 
 
-def at_scale(faces: int, scale: float) -> int:
+def at_scale(faces: int, scale: float, fewest: int = FEWEST_FACES) -> int:
     """How many faces are drawn for a share of the work."""
-    return min(faces, max(FEWEST_FACES, round(faces * scale)))
+    return min(faces, max(fewest, round(faces * scale)))

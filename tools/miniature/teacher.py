@@ -313,7 +313,9 @@ def make(folder: Path, scale: float = 1.0) -> Path:
         raise WeightsError(f"{clip} is missing", "`python tools/miniature/train.py` makes it, and then this teacher")
     torch.manual_seed(TORCHS_OWN_SEED)
     with tempfile.TemporaryDirectory() as place:
-        gallery = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), Path(place) / "faces.npy")
+        gallery = fill(
+            ("train", "captions"), at_scale(FACES, scale, fewest=2 * BATCH), len(EXPRESSIONS), Path(place) / "faces.npy"
+        )
         model = TinyBlip2(clip)
         faces = look(model, gallery)
         train(model, faces, round(STEPS * scale))

@@ -71,7 +71,9 @@ def make(folder: Path, scale: float = 1.0) -> None:
         draw = Path(place)
         faces = fill(("train", "captions"), at_scale(FACES, scale), len(EXPRESSIONS), draw / "faces.npy")
         unlabelled = fill(("train", "caer-s"), at_scale(HEAD_FACES, scale), 7, draw / "unlabelled.npy")
-        kept = fill(("development",), at_scale(DEVELOPMENT_FACES, scale), len(EXPRESSIONS), draw / "kept.npy")
+        kept = fill(
+            ("development",), at_scale(DEVELOPMENT_FACES, scale, fewest=BATCH), len(EXPRESSIONS), draw / "kept.npy"
+        )
         towers: dict[str, TinyClip] = {}
         for name, schedule in SCHEDULES.items():
             tower = _prepare(schedule, faces, towers)
