@@ -134,7 +134,7 @@ FAULTS = {
     "is a number beyond all counting": ((1, 2, 3), st.sampled_from([10**15, "1" * 400, 10**30])),
     "would make more than 1000 classes": ((1, 2), st.integers(1000, 10**15 - 1)),
     "is not a whole number of 0 or more": ((3,), st.sampled_from([-1, "-2.0", 0.5, "many", float("inf")])),
-    "is no class": ((1,), st.integers(-40, -1)),
+    "is not a class": ((1,), st.integers(-40, -1)),
     "stands among class names": ((1, 2), names),
 }
 
