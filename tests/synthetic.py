@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,17 @@ from bench.data.datasets import open_split
 from bench.plan.cells import Cell, distinct_cells, sources
 from bench.plan.plan import Plan
 from bench.records import record as records
+from bench.records.manifest import (
+    DatasetFacts,
+    DeviceFacts,
+    HeadFacts,
+    HeadFile,
+    MachineFacts,
+    Manifest,
+    MethodFacts,
+    NetworkFacts,
+    ServedFacts,
+)
 from bench.records.record import FoldPredictions, Record
 from bench.run.manifest import prompt_facts, table_facts
 
@@ -69,67 +80,62 @@ def write_record(folder: Path, catalog: Catalog, refs: Sequence[str], data: Path
                 yield FoldPredictions(cell.key, fold, ids, labels, said, None if answers else scores, answers)
 
     datasets = {
-        name: {
-            "title": catalog.dataset(name).label,
-            "root": str(data / name),
-            "layout": "class folders",
-            "classes": list(catalog.dataset(name).classes),
-            "folds": {fold: len(split.samples) for fold, split in found.items()},
-            "fingerprint": "0f" * 16,
-            "missing": {},
-        }
+        name: DatasetFacts(
+            title=catalog.dataset(name).label,
+            root=str(data / name),
+            layout="class folders",
+            classes=catalog.dataset(name).classes,
+            folds={fold: len(split.samples) for fold, split in found.items()},
+            fingerprint="0f" * 16,
+        )
         for name, found in splits.items()
     }
-    manifest = {
-        "command": ["bench", "run"],
-        "began": 1_700_000_000.0,
-        "choices": {"prompts": "", "protocol": ""},
-        "tables": {ref: table_facts(tables[ref], rows[ref]) for ref in refs},
-        "details": [],
-        "miniature": False,
-        "machine_used": {"device": "cpu"},
-        "dtype": "float32",
-        "versions": {"fer-bench": "0"},
-        "revision": "",
-        "machine": {"cores": 2},
-        "datasets": datasets,
-        "networks": _networks(cells),
-        "methods": {str(cell.source.variant): _method(cell) for cell in cells},
-        "prompts": prompt_facts(Plan(cells=cells)),
-        "marks": [],
-        "warnings": [],
-    }
+    manifest = Manifest(
+        command=["bench", "run"],
+        began=datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        tables={ref: table_facts(tables[ref], rows[ref]) for ref in refs},
+        miniature=False,
+        device=DeviceFacts(asked="cpu", used="a processor"),
+        dtype="float32",
+        versions={"fer-bench": "0"},
+        machine=MachineFacts(cores=2),
+        datasets=datasets,
+        networks=_networks(cells),
+        methods={str(cell.source.variant): _method(cell) for cell in cells},
+        prompts=prompt_facts(Plan(cells=cells)),
+    )
     shutil.rmtree(folder, ignore_errors=True)
     return records.write(folder, manifest, predictions())
 
 
-def _method(cell: Cell) -> dict[str, Any]:
+def _method(cell: Cell) -> MethodFacts:
     variant = cell.source.variant
     head = variant.card.head
-    facts = None if head is None else {"file": head.file, "hash": "ab" * 16}
-    return {"title": variant.title, "card": str(variant.card.path), "head": facts}
+    file = None if head is None else HeadFile(seed=None, file=head.file, hash="ab" * 16)
+    facts = None if head is None or file is None else HeadFacts(image=head.image, text=head.text, files=[file])
+    return MethodFacts(title=variant.title, card=str(variant.card.path), head=facts)
 
 
-def _networks(cells: Sequence[Cell]) -> list[dict[str, Any]]:
-    networks: dict[tuple[str, str], dict[str, Any]] = {}
+def _networks(cells: Sequence[Cell]) -> list[NetworkFacts]:
+    networks: dict[tuple[str, str], NetworkFacts] = {}
     for cell in cells:
         encoder, protocol = cell.source.variant.card.encoder, cell.source.protocol
         facts = networks.setdefault(
             (encoder.model_dump_json(), protocol.name),
-            {
-                "method": cell.source.variant.method,
-                "serves": [],
-                "adapter": encoder.adapter,
-                "options": encoder.options,
-                "weights": dict.fromkeys(encoder.weights, "cd" * 16),
-                "dtype": "float32",
-                "protocol": protocol.model_dump(mode="json"),
-                "size": encoder.size,
-                "files": encoder.weights,
-                "artifact": "frames/0",
-            },
+            NetworkFacts(
+                method=cell.source.variant.method,
+                serves=[],
+                adapter=encoder.adapter,
+                options=encoder.options,
+                weights=dict.fromkeys(encoder.weights, "cd" * 16),
+                dtype="float32",
+                protocol=protocol.model_dump(mode="json"),
+                size=encoder.size,
+                files=encoder.weights,
+                artifact="frames/0",
+            ),
         )
-        served = {"variant": str(cell.source.variant), "protocol": protocol.name}
-        if served not in facts["serves"]:
-            facts["serves"].append(served)
+        served = ServedFacts(variant=str(cell.source.variant), protocol=protocol.name)
+        if served not in facts.serves:
+            facts.serves.append(served)
     return list(networks.values())

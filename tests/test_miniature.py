@@ -110,7 +110,7 @@ def test_every_distinct_picture_went_through_each_tower_once(cold: Path) -> None
     import numpy as np
 
     record = open_record(next((cold / "runs").iterdir()))
-    pictures = {network["artifact"]: network["method"] for network in record.manifest["networks"]}
+    pictures = {network.artifact: network.method for network in record.manifest.networks}
     rows: dict[str, dict[str, int]] = {}
     for artifact, method in pictures.items():
         if artifact.startswith("frames/"):
@@ -120,7 +120,7 @@ def test_every_distinct_picture_went_through_each_tower_once(cold: Path) -> None
     assert len(towers) == 3 and len(set(towers.values())) == 1
     (tested,) = {count for own in rows.values() for count in own.values()}
     assert set(towers.values()) == {tested + CAER_S}
-    assert record.manifest["encoded"]["exp-clip"] == sum(towers.values())
+    assert record.manifest.encoded["exp-clip"] == sum(towers.values())
 
 
 def test_a_second_run_gives_the_same_bytes_and_takes_under_three_seconds(cold: Path, tmp_path: Path) -> None:

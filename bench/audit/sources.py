@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ def of_record(record: Record, catalog: Catalog) -> AuditedTables:
     values: dict[str, dict[tuple[str, str, str], Value]] = {}
     seeds: dict[tuple[str, str, str], int] = {}
     matrices = matrices_of(record)
-    for ref in record.manifest["tables"]:
+    for ref in record.manifest.tables:
         (grid,) = grids_of(record, catalog, [ref], ["std"], matrices=matrices)
         tables[ref], rows = table_of(record, catalog, ref)
         values[ref] = _of_grid(ref, grid)
@@ -119,11 +118,9 @@ def _counted_sets(matrices: Matrices, record: Record, catalog: Catalog) -> dict[
         if cell.dataset in sets:
             continue
         sizes = tuple(tuple(int(size) for size in np.sum(matrix, axis=1)) for matrix in folds.values())
-        facts: Mapping[str, Any] = record.manifest["datasets"][cell.dataset]
+        facts = record.manifest.datasets[cell.dataset]
         counted = Counted("the record's own predictions", sizes, sum(map(sum, sizes)))
-        sets[cell.dataset] = TestSet(
-            cell.dataset, facts["title"], tuple(facts["classes"]), len(folds), {"evaluated": counted}
-        )
+        sets[cell.dataset] = TestSet(cell.dataset, facts.title, facts.classes, len(folds), {"evaluated": counted})
     return sets
 
 

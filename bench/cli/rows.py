@@ -79,7 +79,7 @@ def _rows(record: Record, catalog: Catalog, names: tuple[str, str], ref: str) ->
     from bench.errors import UnknownName
     from bench.tables.record import table_of
 
-    refs = [ref] if ref else list(record.manifest["tables"])
+    refs = [ref] if ref else list(record.manifest.tables)
     known: list[str] = []
     for name in refs:
         table, rows = table_of(record, catalog, name)

@@ -123,7 +123,7 @@ def run(
 
         click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in files]}, indent=1))
     else:
-        for grid in grids_of(record, session.catalog, list(cards), record.manifest["details"]):
+        for grid in grids_of(record, session.catalog, list(cards), record.manifest.details):
             click.echo(on_screen(grid))
         log.info("record and tables: %s  (%.1f s)", record.path, time.perf_counter() - begun)
     return 0

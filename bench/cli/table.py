@@ -47,7 +47,7 @@ def table(
         grids = [_printed_grid(ref, catalog)]
     else:
         record = open_record(run_folder or latest(Path("results/runs")))
-        refs = [ref] if ref else list(record.manifest["tables"])
+        refs = [ref] if ref else list(record.manifest.tables)
         grids = grids_of(record, catalog, refs, details, significance=significance)
     text = "\n".join(draw(grid, form) for grid in grids)
     if to is not None:

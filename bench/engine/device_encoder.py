@@ -13,6 +13,7 @@ from bench.cards.input_protocol import Pixels
 from bench.errors import BenchError
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Network, respond
+from bench.records.record import processor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,15 @@ class Machine:
     batch: int | None = None
     workers: int = 2
     show: bool = True
+
+
+def device_name(device: str) -> str:
+    """What a device is called by its driver, or a CPU by the system; torch's own name where neither says."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return (processor() if device == "cpu" else "") or device
 
 
 class DeviceEncoder:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from bench.data.items import Items
 from bench.data.loader import stream
 from bench.engine.batch_size import choose
-from bench.engine.device_encoder import Machine
+from bench.engine.device_encoder import Machine, device_name
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
 from bench.engine.shards import read_texts
 from bench.models.network import Network
@@ -60,6 +60,8 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
     groups = groups_to_do(plan)
     texts = texts_to_do(plan, store)
     later = [work.network.key for group in groups for work in group]
+    if groups or texts:
+        outcome.device = device_name(machine.device)
     # Texts come first where they stand alone, and beside the pictures of their network where there are any, so that a
     # network is loaded once and need not be held meanwhile.
     for work in texts:

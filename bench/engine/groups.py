@@ -32,12 +32,14 @@ class Outcome:
         failures: key of an item -> why it could not be read.
         seconds: spent in the towers' forward passes alone.
         batches: for each group of networks, how many inputs went through them at a time.
+        device: what it ran on, as the driver calls it; empty where nothing had to run.
     """
 
     encoded: dict[str, int] = field(default_factory=dict)
     failures: dict[bytes, str] = field(default_factory=dict)
     seconds: float = 0.0
     batches: list[GroupBatch] = field(default_factory=list)
+    device: str = ""
 
 
 class GroupBatch(NamedTuple):

@@ -137,8 +137,8 @@ def notes_of(subject: Subject, record: Record) -> list[str]:
     """The record's marks that speak of what is drawn, each once."""
     datasets = ("", *(dataset.name for dataset in subject.datasets))
     methods = ("", *(source.variant.method for source in subject.sources.values()))
-    marks = record.manifest["marks"]
-    return list(dict.fromkeys(m["note"] for m in marks if m["dataset"] in datasets and m["method"] in methods))
+    marks = record.manifest.marks
+    return list(dict.fromkeys(m.note for m in marks if m.dataset in datasets and m.method in methods))
 
 
 def confusion_groups(subject: Subject, record: Record) -> list[confusions.Group]:
@@ -175,7 +175,7 @@ def judged_samples(subject: Subject, record: Record, session: Session) -> list[p
         chosen = _positions(subject.samples, names) if subject.samples else _medians(shares, labels)
         for position in chosen:
             fold, sample = names[position]
-            media = media_by_sample(dataset, Path(record.manifest["datasets"][dataset.name]["root"]), fold)
+            media = media_by_sample(dataset, Path(record.manifest.datasets[dataset.name].root), fold)
             if sample not in media:
                 raise UnknownName(f"sample of {dataset.name}, fold {fold}", sample, media)
             judged.append(

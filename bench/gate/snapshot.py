@@ -54,12 +54,12 @@ class Snapshot:
 def of_record(record: Record) -> Snapshot:
     """Boil a record down."""
     manifest = record.manifest
-    plain = manifest["dtype"] == "float32" and not manifest.get("compiled")
+    plain = manifest.dtype == "float32" and not manifest.compiled
     snapshot = Snapshot(
-        exact=manifest["machine_used"]["device"] == "cpu" and plain,
-        prompts={name: facts["texts"] for name, facts in manifest["prompts"].items()},
+        exact=manifest.device.asked == "cpu" and plain,
+        prompts={name: facts.texts for name, facts in manifest.prompts.items()},
         classes=record.classes,
-        pixels=dict(manifest["pixels"]),
+        pixels=dict(manifest.pixels),
     )
     _add(snapshot, record.predictions())
     return snapshot
@@ -145,6 +145,6 @@ def golden_file(against: Path, record: Record) -> Path:
     """
     if against.suffix == ".json":
         return against
-    world = ["mini"] if record.manifest["miniature"] else [record.manifest["machine_used"]["device"].partition(":")[0]]
-    tables = [ref if ref == "run" else f"table{ref.replace(':', '-')}" for ref in record.manifest["tables"]]
+    world = ["mini"] if record.manifest.miniature else [record.manifest.device.asked.partition(":")[0]]
+    tables = [ref if ref == "run" else f"table{ref.replace(':', '-')}" for ref in record.manifest.tables]
     return against / f"{'-'.join([*world, *tables])}.json"

@@ -48,6 +48,15 @@ def constant(value: str, count: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(numbers(np.zeros(count, np.int32), pa.int32()), texts([value]))
 
 
+def names(indices: Array, words: Sequence[str]) -> pa.Array:
+    """A dictionary column of the words at these indices; null where an index is negative."""
+    valid = pa.py_buffer(np.packbits(indices >= 0, bitorder="little"))
+    chosen = pa.py_buffer(np.maximum(indices, 0).astype(np.int32))
+    return pa.DictionaryArray.from_arrays(
+        pa.Array.from_buffers(pa.int32(), len(indices), [valid, chosen]), texts(list(words))
+    )
+
+
 def vectors(rows: Array | None, count: int) -> pa.Array:
     """A column of float32 lists `[count, K]`; nulls where `rows` is None."""
     if rows is None:

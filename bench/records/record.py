@@ -2,7 +2,7 @@
 
 A run's folder holds
 
-- `manifest.json`: `schema` (of this page), command, versions, git revision, hardware; for every dataset its root, layout,
+- `manifest.json`: see `bench.records.manifest`: command, versions, git revision, hardware; for every dataset its root, layout,
   fingerprint and counts; for every network its adapter, options and checkpoint hashes; prompts as sent; protocols;
   how many pictures went through each tower; warnings; and the marks that a table must print.
 - `predictions.parquet`: one row per sample and cell, columns as in `SCHEMA`.
@@ -14,17 +14,16 @@ from __future__ import annotations
 
 import errno
 import itertools
-import json
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +33,8 @@ import pyarrow.parquet as pq
 import bench
 from bench.errors import BenchError
 from bench.records import columns
+from bench.records.manifest import SCHEMA_VERSION, MachineFacts, Manifest, read_manifest
 
-SCHEMA_VERSION = 1
 NO_CLASS = -1
 STAMP = "%Y%m%d-%H%M%S"
 
@@ -47,6 +46,8 @@ SCHEMA = pa.schema(
         pa.field("sample", pa.string()),
         pa.field("label", pa.int16()),  # index into the dataset's classes
         pa.field("prediction", pa.int16()),  # likewise; -1 is an answer that names no class
+        pa.field("label_name", pa.dictionary(pa.int32(), pa.string())),
+        pa.field("prediction_name", pa.dictionary(pa.int32(), pa.string())),  # null where an answer names no class
         pa.field("scores", pa.list_(pa.float32())),  # null where a method gives none
         pa.field("answer", pa.string()),  # a generator's own words; null for other models
     ],
@@ -104,21 +105,37 @@ class Record:
     """A run's folder, opened."""
 
     path: Path
-    manifest: dict[str, Any] = field(default_factory=dict)
+    manifest: Manifest
 
     def predictions(self) -> Iterator[FoldPredictions]:
-        """The predictions on disk, a cell and fold at a time."""
-        return read_predictions(self.path / "predictions.parquet")
+        """The predictions on disk, a cell and fold at a time.
+
+        Raises:
+            BenchError: the file is not readable, or does not fit the manifest.
+        """
+        file = self.path / "predictions.parquet"
+        for part in read_predictions(file):
+            facts = self.manifest.datasets.get(part.cell.dataset)
+            if facts is None:
+                raise BenchError(f"{file}: the manifest has no dataset {part.cell.dataset!r}", "run it again")
+            for name, values, lowest in (("label", part.labels, 0), ("prediction", part.predictions, NO_CLASS)):
+                if len(values) and not lowest <= values.min() <= values.max() < len(facts.classes):
+                    raise BenchError(
+                        f"{file}: a {name} of {part.cell.dataset} lies outside its {len(facts.classes)} classes "
+                        f"({values.min()} to {values.max()})",
+                        "run it again",
+                    )
+            yield part
 
     @property
     def classes(self) -> dict[str, list[str]]:
         """Dataset -> class names."""
-        return {name: list(facts["classes"]) for name, facts in self.manifest["datasets"].items()}
+        return {name: list(facts.classes) for name, facts in self.manifest.datasets.items()}
 
 
 def write(
     folder: Path,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     predictions: Iterable[FoldPredictions],
 ) -> Record:
     """Write a run's folder, whole or not at all.
@@ -134,9 +151,8 @@ def write(
         partial.mkdir(parents=True)
         with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
             for part in predictions:
-                writer.write_table(_as_table(part))
-        text = json.dumps({"schema": SCHEMA_VERSION, **manifest}, indent=1, ensure_ascii=False)
-        (partial / "manifest.json").write_text(text + "\n", encoding="utf-8")
+                writer.write_table(_as_table(part, manifest.datasets[part.cell.dataset].classes))
+        (partial / "manifest.json").write_text(manifest.text(), encoding="utf-8")
         folder = _rename(partial, folder)
     except OSError as error:
         raise BenchError(
@@ -144,7 +160,7 @@ def write(
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    return Record(folder, json.loads(text))
+    return Record(folder, manifest)
 
 
 def _rename(partial: Path, folder: Path) -> Path:
@@ -181,23 +197,9 @@ def open_record(path: Path) -> Record:
     """Open a run's folder.
 
     Raises:
-        BenchError: it is not one, or was written by a later version of this program.
+        BenchError: see `bench.records.manifest.read_manifest`.
     """
-    file = path / "manifest.json"
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BenchError(
-            f"{path} is not a run's folder: it has no manifest.json", "name a folder below results/runs"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BenchError(f"{file} is not readable: {error}", "run it again") from error
-    if manifest.get("schema") != SCHEMA_VERSION:
-        raise BenchError(
-            f"{file} has schema {manifest.get('schema')!r}, this program reads {SCHEMA_VERSION}",
-            "use the program that wrote it",
-        )
-    return Record(path, manifest)
+    return Record(path, read_manifest(path / "manifest.json"))
 
 
 def latest(folder: Path) -> Path:
@@ -236,7 +238,7 @@ def _time_of(name: str) -> datetime | None:
         return None
 
 
-def _as_table(part: FoldPredictions) -> pa.Table:
+def _as_table(part: FoldPredictions, classes: Sequence[str]) -> pa.Table:
     count = len(part.samples)
     values = {**part.cell._asdict(), "fold": part.fold}
     seed = values.pop("seed")
@@ -251,6 +253,8 @@ def _as_table(part: FoldPredictions) -> pa.Table:
         columns.texts(part.samples),
         columns.numbers(part.labels.astype(np.int16, copy=False), pa.int16()),
         columns.numbers(part.predictions.astype(np.int16, copy=False), pa.int16()),
+        columns.names(part.labels, classes),
+        columns.names(part.predictions, classes),
         columns.vectors(part.scores, count),
         columns.no_texts(count) if part.answers is None else columns.texts(part.answers),
     ]
@@ -288,22 +292,23 @@ def _parts(table: pa.Table) -> Iterator[FoldPredictions]:
     )
 
 
-def environment() -> dict[str, Any]:
-    """Versions, revision and hardware of this process, for the manifest."""
-    versions = {"fer-bench": bench.__version__, "python": platform.python_version()}
+def versions() -> dict[str, str]:
+    """The versions of what can change a number."""
+    found = {"fer-bench": bench.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
-            versions[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {
-        "versions": versions,
-        "revision": _revision(),
-        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
-    }
+    return found
 
 
-def _revision() -> str:
+def machine() -> MachineFacts:
+    """This machine."""
+    return MachineFacts(system=platform.platform(), processor=processor(), cores=os.cpu_count())
+
+
+def revision() -> str:
     """The checkout's git revision, with `+` behind it where files differ from it; empty outside a checkout."""
     here = Path(bench.__file__).parents[1]
     if not (here / ".git").exists():
@@ -315,7 +320,8 @@ def _revision() -> str:
         return ""
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's name, as the system gives it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -15,13 +15,14 @@ from markupsafe import Markup
 
 from bench.cards.catalog import Catalog
 from bench.errors import BenchError
+from bench.records.manifest import ServedFacts
 from bench.records.record import CellKey, Record
 from bench.report.numbers import CellNumbers, SampleLists, Samples, cells_of
 from bench.report.pictures import SampleName, Thumbnails, thumbnails
 from bench.report.tables import tables_of
 
-RUN_FACTS = ("command", "revision", "versions", "machine", "machine_used", "dtype", "miniature", "warnings", "marks")
-DATASET_FACTS = ("title", "root", "layout", "classes", "folds", "fingerprint", "missing")
+RUN_FACTS = {"command", "revision", "versions", "machine", "device", "dtype", "miniature", "warnings", "marks"}
+DATASET_FACTS = {"title", "root", "layout", "classes", "folds", "fingerprint", "missing"}
 
 SCRIPTS = ("page.js", "statistics.js", "tables.js", "cell.js", "facts.js", "compare.js", "start.js")
 
@@ -56,13 +57,20 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
     if not cells:
         raise BenchError(f"the record {record.path} has no predictions to show", "run it again")
     wanted = looked_at(cells, lists.lists) if pictures else []
-    drawn = thumbnails(wanted, record.manifest["datasets"], catalog, progress=progress)
+    manifest = record.manifest
+    drawn = thumbnails(wanted, manifest.datasets, catalog, progress=progress)
     facts = {
-        "run": {"name": record.path.name, "began": _date(record), **_some(record.manifest, RUN_FACTS)},
-        "datasets": {name: _some(facts, DATASET_FACTS) for name, facts in record.manifest["datasets"].items()},
-        "networks": record.manifest["networks"],
-        "methods": record.manifest["methods"],
-        "prompts": record.manifest["prompts"],
+        "run": {
+            "name": record.path.name,
+            "began": _date(record),
+            **manifest.model_dump(mode="json", include=RUN_FACTS),
+        },
+        "datasets": {
+            name: facts.model_dump(mode="json", include=DATASET_FACTS) for name, facts in manifest.datasets.items()
+        },
+        "networks": [network.model_dump(mode="json") for network in manifest.networks],
+        "methods": {name: facts.model_dump(mode="json") for name, facts in manifest.methods.items()},
+        "prompts": {name: facts.model_dump(mode="json") for name, facts in manifest.prompts.items()},
         "samples": _samples(lists.lists, drawn),
         "pictures": list(drawn.pictures.values()),
         "reasons": drawn.reasons if pictures else dict.fromkeys(record.classes, "the page was made without them"),
@@ -110,21 +118,17 @@ def _provenance(record: Record, cell: CellKey) -> dict[str, Any]:
     variant = f"{cell.method}:{cell.variant}" if cell.variant else cell.method
     networks = [
         number
-        for number, network in enumerate(record.manifest["networks"])
-        if {"variant": variant, "protocol": cell.protocol} in network["serves"]
+        for number, network in enumerate(record.manifest.networks)
+        if ServedFacts(variant=variant, protocol=cell.protocol) in network.serves
     ]
-    prompts = record.manifest["prompts"]
+    prompts = record.manifest.prompts
     own = f"{cell.method} {cell.prompt_set}"  # how a generator's question is filed
     sent = own if own in prompts else cell.prompt_set if cell.prompt_set in prompts else None
     return {"name": variant, "networks": networks, "prompts": sent}
 
 
-def _some(facts: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    return {name: facts[name] for name in names}
-
-
 def _date(record: Record) -> str:
-    return datetime.fromtimestamp(record.manifest["began"], UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return record.manifest.began.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def embedded(facts: Mapping[str, Any]) -> Markup:

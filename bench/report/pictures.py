@@ -6,7 +6,7 @@ import base64
 import io
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -14,6 +14,7 @@ from bench.cards.catalog import Catalog
 from bench.data.preview import media_by_sample, preview
 from bench.errors import BenchError
 from bench.process.progress import bar
+from bench.records.manifest import DatasetFacts
 
 SIDE = 96
 QUALITY = 60
@@ -35,7 +36,7 @@ class Thumbnails(NamedTuple):
 
 
 def thumbnails(
-    wanted: Iterable[SampleName], datasets: Mapping[str, Mapping[str, Any]], catalog: Catalog, *, progress: bool = False
+    wanted: Iterable[SampleName], datasets: Mapping[str, DatasetFacts], catalog: Catalog, *, progress: bool = False
 ) -> Thumbnails:
     """Draw the samples' thumbnails; what cannot be had is said and not raised.
 
@@ -51,7 +52,7 @@ def thumbnails(
     found = Thumbnails({}, {})
     with bar("thumbnails", sum(map(len, by_fold.values())), "pictures", show=progress) as told:
         for (dataset, fold), samples in by_fold.items():
-            root = Path(datasets[dataset]["root"])
+            root = Path(datasets[dataset].root)
             try:
                 media = media_by_sample(catalog.dataset(dataset), root, fold)
             except BenchError as error:

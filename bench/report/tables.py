@@ -27,7 +27,7 @@ def tables_of(
         matrices: the record's confusion matrices.
         numbers: cell -> its place in the page's list of cells.
     """
-    refs = list(record.manifest["tables"])
+    refs = list(record.manifest.tables)
     grids = grids_of(record, catalog, refs, DETAILS, matrices=matrices)
     return [
         _facts(grid, *table_of(record, catalog, ref), matrices, numbers) for ref, grid in zip(refs, grids, strict=True)

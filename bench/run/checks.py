@@ -12,6 +12,7 @@ from bench.data.samples import Split
 from bench.engine.fill import Lost
 from bench.errors import BenchError, DataError, counted
 from bench.plan.plan import Plan
+from bench.records.manifest import Mark
 from bench.run.session import Session
 
 SHOWN = 10
@@ -29,15 +30,6 @@ class Allowances:
 
     missing: int = 0
     counts: bool = False
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A note that a table must print: of the whole run, or on the cells of a dataset, of a method, or of both."""
-
-    note: str
-    dataset: str = ""
-    method: str = ""
 
 
 def check_complete(plan: Plan) -> None:
@@ -66,7 +58,7 @@ def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
     marks = []
     for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
         if session.limit:
-            marks.append(Mark(f"at most {session.limit} samples per fold of {card.label}", dataset=card.name))
+            marks.append(Mark(note=f"at most {session.limit} samples per fold of {card.label}", dataset=card.name))
             continue
         differences = count_differences(card, corpus)
         if differences and not allow.counts:
@@ -77,7 +69,7 @@ def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
                 "check that the right list and folder are used (bench doctor), or go on with --allow-counts",
             )
         if differences:
-            marks.append(Mark(f"class counts of {card.label} differ from the card's", dataset=card.name))
+            marks.append(Mark(note=f"class counts of {card.label} differ from the card's", dataset=card.name))
     return marks
 
 
@@ -109,7 +101,7 @@ def check_missing(lost: Lost, allow: Allowances) -> list[Mark]:
                 f"put the files right, or go on without them with --allow-missing {len(samples)}",
             )
         marks.append(
-            Mark(f"{counted(len(samples), 'sample')} of {name} could not be read and are left out", dataset=name)
+            Mark(note=f"{counted(len(samples), 'sample')} of {name} could not be read and are left out", dataset=name)
         )
     return marks
 
@@ -120,16 +112,22 @@ def standing_marks(plan: Plan, session: Session) -> list[Mark]:
     The miniature, or else weights that are not the published ones; our own crops; systems tested on what they were trained
     on.
     """
-    marks = [Mark(MINIATURE)] if session.settings.miniature else _other_weights(plan, session)
+    marks = [Mark(note=MINIATURE)] if session.settings.miniature else _other_weights(plan, session)
     for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
         if note := crops_note(corpus.root, corpus.card.label):
-            marks.append(Mark(note, dataset=corpus.card.name))
+            marks.append(Mark(note=note, dataset=corpus.card.name))
     seen = set()
     for cell in plan.cells:
         card = cell.source.variant.card
         if cell.dataset.name in card.trained_on and (card.name, cell.dataset.name) not in seen:
             seen.add((card.name, cell.dataset.name))
-            marks.append(Mark(f"{card.label} was trained on {cell.dataset.label}", cell.dataset.name, card.name))
+            marks.append(
+                Mark(
+                    note=f"{card.label} was trained on {cell.dataset.label}",
+                    dataset=cell.dataset.name,
+                    method=card.name,
+                )
+            )
     return marks
 
 
@@ -143,5 +141,5 @@ def _other_weights(plan: Plan, session: Session) -> list[Mark]:
             found = network.hashes[role]
             if not found.startswith(stated):
                 note = f"{name} is not the published file (sha256 {found[:12]}, the card states {stated[:12]})"
-                marks.setdefault(f"{card.name} {name}", Mark(note, method=card.name))
+                marks.setdefault(f"{card.name} {name}", Mark(note=note, method=card.name))
     return list(marks.values())

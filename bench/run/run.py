@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
-from bench.engine.device_encoder import Machine
+from bench.engine.device_encoder import Machine, device_name
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.errors import counted
 from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
+from bench.records.manifest import NOTHING_RAN, BatchFacts, ChosenFacts, DeviceFacts, Manifest
 from bench.records.record import Record
 from bench.run.checks import Allowances, check_complete, check_data, check_missing, standing_marks
 from bench.run.heads import Heads
@@ -47,7 +48,7 @@ def run(
     Raises:
         BenchError: see `bench.errors`; what has been computed by then is in the store.
     """
-    begun = time.time()
+    begun = datetime.now(UTC)
     rows = {ref: sources(table, session.catalog, choices) for ref, table in tables.items()}
     plan = plan_cells(session, distinct_cells(tables, rows, session.catalog))
     check_complete(plan)
@@ -57,6 +58,7 @@ def run(
         from bench.run.train_heads import carry_out
 
         carry_out(plan.trainings, outcome.failures, session, machine)
+        outcome.device = outcome.device or device_name(machine.device)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
@@ -69,27 +71,35 @@ def run(
     marks += standing_marks(plan, session)
     heads = Heads(session, plan.trainings)
     predictions = Scorer(plan, session.store, session.side, heads.head, lost)
-    manifest = {
-        "command": list(command),
-        "began": begun,
-        "choices": choices.__dict__,
-        "tables": {ref: table_facts(tables[ref], rows[ref]) for ref in tables},
-        "details": list(details),
-        "miniature": session.settings.miniature,
-        "machine_used": machine.__dict__,
-        "dtype": session.dtype,
-        "compiled": session.compiled,
-        **records.environment(),
-        "datasets": {corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
-        "networks": network_facts(plan, session),
-        "methods": method_facts(plan, session, heads),
-        "trainings": training_facts(plan),
-        "prompts": prompt_facts(plan),
-        "pixels": pixel_hashes(plan, machine),
-        "encoded": outcome.encoded,
-        "batches": [group._asdict() for group in outcome.batches],
-        "seconds_in_towers": round(outcome.seconds, 3),
-        "marks": [mark.__dict__ for mark in marks],
-        "warnings": session.warnings,
-    }
+    manifest = Manifest(
+        command=list(command),
+        began=begun,
+        ended=datetime.now(UTC),
+        choices=ChosenFacts(**choices.__dict__),
+        tables={ref: table_facts(tables[ref], rows[ref]) for ref in tables},
+        details=list(details),
+        miniature=session.settings.miniature,
+        device=DeviceFacts(
+            asked=machine.device,
+            used=outcome.device or NOTHING_RAN,
+            batch=machine.batch,
+            workers=machine.workers,
+        ),
+        dtype=session.dtype,
+        compiled=session.compiled,
+        versions=records.versions(),
+        revision=records.revision(),
+        machine=records.machine(),
+        datasets={corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
+        networks=network_facts(plan, session),
+        methods=method_facts(plan, session, heads),
+        trainings=training_facts(plan),
+        prompts=prompt_facts(plan),
+        pixels=pixel_hashes(plan, machine),
+        encoded=outcome.encoded,
+        batches=[BatchFacts(**group._asdict()) for group in outcome.batches],
+        seconds_in_towers=round(outcome.seconds, 3),
+        marks=marks,
+        warnings=session.warnings,
+    )
     return records.write(folder, manifest, predictions)

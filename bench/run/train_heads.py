@@ -135,7 +135,9 @@ class _GroupRun:
                 "training": job.training.model_dump(mode="json"),
                 "made_of": dict(head.key.inputs),
                 "losses": [round(float(value), 6) for value in found.losses],
-                **records.environment(),
+                "versions": records.versions(),
+                "revision": records.revision(),
+                "machine": records.machine().model_dump(),
             }
             write_head(head.path, job.training.design, found.state, record)
             first, last = found.losses[0], found.losses[-1]

@@ -29,8 +29,8 @@ def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
     """File name -> text of everything in a record that follows from its predictions: metrics and tables."""
     matrices = matrices_of(record)
     files = {"metrics.csv": metrics_csv(matrices)}
-    for ref in record.manifest["tables"]:
-        grid = _grid(record, matrices, catalog, ref, record.manifest["details"])
+    for ref in record.manifest.tables:
+        grid = _grid(record, matrices, catalog, ref, record.manifest.details)
         name = ref.replace(":", "-")
         files |= {f"table_{name}.md": markdown(grid), f"table_{name}.tex": latex(grid)}
     return files
@@ -94,9 +94,9 @@ def _grid(
     card, rows = table_of(record, catalog, ref)
     values = values_of(rows, card.datasets, matrices, interval="interval" in details)
     shown = {row.id: rows[row.id] for row in card.rows if row.shown and row.id in rows}
-    remarks = remarks_of(record.manifest["marks"], shown, values, card.notes)
+    remarks = remarks_of(record.manifest.marks, shown, values, card.notes)
     titles = {name: dataset.label for name, dataset in catalog.datasets.items()}
-    titles |= {name: facts["title"] for name, facts in record.manifest["datasets"].items()}
+    titles |= {name: facts.title for name, facts in record.manifest.datasets.items()}
     printed = None
     if {"paper", "difference"} & set(details) and card.printed:
         # The card as it was run may have fewer columns than the file beside it.
@@ -112,17 +112,10 @@ def _grid(
 
 def table_of(record: Record, catalog: Catalog, ref: str) -> tuple[TableCard, dict[str, RowKey]]:
     """The table as it was run, or, where it was not, as its card says; with the cells that fill each row."""
-    known = record.manifest["tables"].get(ref)
+    known = record.manifest.tables.get(ref)
     if known is not None:
-        card = TableCard.model_validate(known["card"])
-        card._path = Path(known["path"])
-        order = ("method", "variant", "prompt_set", "protocol")
-        rows: dict[str, RowKey] = {
-            row: (facts[order[0]], facts[order[1]], facts[order[2]], facts[order[3]])
-            for row, facts in known["rows"].items()
-        }
-        return card, rows
+        return known.table(), {row: facts.key for row, facts in known.rows.items()}
     card = catalog.table(ref)[1]
-    chosen = record.manifest["choices"]
-    found = sources(card, catalog, Choices(prompts=chosen["prompts"], protocol=chosen["protocol"]))
+    chosen = record.manifest.choices
+    found = sources(card, catalog, Choices(prompts=chosen.prompts, protocol=chosen.protocol))
     return card, {row: source.cell("")[:4] for row, source in found.items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from bench.records.manifest import Mark
 from bench.records.scores import RowKey
 from bench.tables.place import Remarks
 
@@ -12,7 +13,7 @@ SIGNS = ("†", "‡", "§", "¶")
 
 
 def remarks_of(
-    marks: Sequence[Mapping[str, str]],
+    marks: Sequence[Mark],
     rows: Mapping[str, RowKey],
     values: Mapping[str, Mapping[str, Any]],
     taken: Collection[str] = (),
@@ -26,15 +27,15 @@ def remarks_of(
         taken: signs that the table's card uses itself.
     """
     free = [sign for sign in SIGNS if sign not in taken]
-    lines = [mark["note"] for mark in marks if not mark["dataset"] and not mark["method"]]
+    lines = [mark.note for mark in marks if not mark.dataset and not mark.method]
     by_cell: dict[tuple[str, str], list[str]] = {}
     for mark in marks:
         for row, key in rows.items():
-            if mark["note"] in lines or mark["method"] not in ("", key[0]):
+            if mark.note in lines or mark.method not in ("", key[0]):
                 continue
             for dataset in values.get(row, {}):
-                if mark["dataset"] in ("", dataset):
-                    by_cell.setdefault((row, dataset), []).append(mark["note"])
+                if mark.dataset in ("", dataset):
+                    by_cell.setdefault((row, dataset), []).append(mark.note)
     signs: dict[str, str] = {}
     for notes in by_cell.values():
         number = len(signs)

@@ -59,9 +59,9 @@ def test_compiled_rows_are_kept_apart_and_lie_near_the_plain_ones(mine: Any, mon
     assert graphs, "nothing was compiled"
     assert "mine: 15 inputs went through the tower" in answer.err
     plain, compiled = (open_record(path) for path in mine.records())
-    assert (plain.manifest["compiled"], compiled.manifest["compiled"]) == (False, True)
-    assert "compiled" not in plain.manifest["networks"][0] and compiled.manifest["networks"][0]["compiled"]
-    assert plain.manifest["networks"][0]["artifact"] != compiled.manifest["networks"][0]["artifact"]
+    assert (plain.manifest.compiled, compiled.manifest.compiled) == (False, True)
+    assert not plain.manifest.networks[0].compiled and compiled.manifest.networks[0].compiled
+    assert plain.manifest.networks[0].artifact != compiled.manifest.networks[0].artifact
     assert of_record(plain).exact and not of_record(compiled).exact, "the gate holds only plain numbers to the bit"
     for one, other in zip(plain.predictions(), compiled.predictions(), strict=True):
         assert np.allclose(one.scores, other.scores, rtol=1e-5, atol=1e-5)

@@ -72,7 +72,7 @@ def test_what_shares_a_decode_is_held_together_where_it_fits(
     assert world.call(*run, *places).code == 0
     assert held == [1, 1, 1]
     together, apart = (open_record(path) for path in world.records())
-    assert together.manifest["encoded"] == apart.manifest["encoded"] == dict.fromkeys(NAMES, 15)
+    assert together.manifest.encoded == apart.manifest.encoded == dict.fromkeys(NAMES, 15)
     for one, other in zip(together.predictions(), apart.predictions(), strict=True):
         assert one.scores.tobytes() == other.scores.tobytes()
 

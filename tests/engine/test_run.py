@@ -20,7 +20,7 @@ DISTINCT = 15 + 3 * (1 + 16) + 6 * 16  # pictures; clips of 5 frames (their firs
 
 
 def encoded(record: Path) -> int:
-    return sum(open_record(record).manifest["encoded"].values())
+    return sum(open_record(record).manifest.encoded.values())
 
 
 def predictions(record: Path) -> dict[Any, Any]:
@@ -92,14 +92,23 @@ def test_another_protocol_is_encoded_anew(world: Any) -> None:
 def test_the_manifest_tells_what_made_the_numbers(world: Any) -> None:
     world.run(*FACES)
     manifest = open_record(world.records()[-1]).manifest
-    network = manifest["networks"][0]
-    weights = Path(network["files"]["model"]).read_bytes()
-    assert network["weights"]["model"] == hashlib.sha256(weights).hexdigest()
-    assert network["protocol"]["pixels"]["interpolation"] == "bilinear"
-    assert manifest["prompts"]["P-3"]["texts"]["anger"] == ["a photo of a face with an expression of anger."]
-    assert manifest["datasets"]["tiny-faces"]["folds"] == {"1": 15}
-    assert len(manifest["datasets"]["tiny-faces"]["fingerprint"]) == 32
-    assert "torch" in manifest["versions"]
+    network = manifest.networks[0]
+    weights = Path(network.files["model"]).read_bytes()
+    assert network.weights["model"] == hashlib.sha256(weights).hexdigest()
+    assert network.protocol["pixels"]["interpolation"] == "bilinear"
+    assert manifest.prompts["P-3"].texts["anger"] == ["a photo of a face with an expression of anger."]
+    assert manifest.datasets["tiny-faces"].folds == {"1": 15}
+    assert len(manifest.datasets["tiny-faces"].fingerprint) == 32
+    assert "torch" in manifest.versions
+    assert manifest.ended is not None and manifest.began <= manifest.ended
+    assert manifest.device.used == manifest.machine.processor != ""
+
+
+def test_the_device_is_none_where_everything_was_stored(world: Any) -> None:
+    world.run(*FACES)
+    world.run(*FACES)
+    device = open_record(world.records()[-1]).manifest.device
+    assert (device.asked, device.used) == ("cpu", "none: everything was stored")
 
 
 def test_weights_that_are_not_the_published_ones_are_marked(world: Any) -> None:
@@ -281,5 +290,5 @@ def test_a_dataset_that_changed_between_two_runs_has_another_fingerprint(world: 
     for change in (lambda: None, lambda: None, lambda: shutil.copy(faces / "001.jpg", faces / "000.jpg")):
         change()
         assert world.run(*FACES).code == 0
-        prints.append(open_record(world.records()[-1]).manifest["datasets"]["tiny-faces"]["fingerprint"])
+        prints.append(open_record(world.records()[-1]).manifest.datasets["tiny-faces"].fingerprint)
     assert prints[0] == prints[1] != prints[2]

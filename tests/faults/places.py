@@ -70,7 +70,7 @@ class Place:
 
 
 def encoded(record: Path) -> int:
-    return sum(open_record(record).manifest["encoded"].values())
+    return sum(open_record(record).manifest.encoded.values())
 
 
 def results(record: Path) -> Any:

@@ -25,7 +25,7 @@ def record(world: Any) -> Path:
 
 
 def rows_of(record: Path) -> list[str]:
-    return list(open_record(record).manifest["tables"]["run"]["rows"])
+    return list(open_record(record).manifest.tables["run"].rows)
 
 
 def rewrite(record: Path, wrong: dict[str, float], copies: int, seeds: int = 1) -> None:
@@ -41,7 +41,7 @@ def rewrite(record: Path, wrong: dict[str, float], copies: int, seeds: int = 1) 
             said = np.where(rng.random(len(labels)) < share, (labels + 1) % 3, labels).astype(np.int16)
             cell = part.cell._replace(seed=seed if seeds > 1 else None)
             parts.append(records.FoldPredictions(cell, part.fold, samples, labels, said))
-    manifest = dict(opened.manifest)
+    manifest = opened.manifest
     (record / "manifest.json").unlink()
     (record / "predictions.parquet").unlink()
     for path in record.iterdir():

@@ -132,4 +132,4 @@ def test_the_record_says_whether_it_can_be_exact(world: Any, golden: Path) -> No
     assert read(golden).exact
     world.run(*RUN, "--dtype", "bfloat16")
     assert not read(world.records()[-1]).exact
-    assert open_record(world.records()[-1]).manifest["dtype"] == "bfloat16"
+    assert open_record(world.records()[-1]).manifest.dtype == "bfloat16"

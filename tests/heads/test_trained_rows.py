@@ -59,9 +59,9 @@ def test_a_run_trains_what_it_lacks_and_scores_every_seed(each: Any) -> None:
     assert again.code == 0 and "nothing to encode" in again.err and "steps, loss" not in again.err
     before, after = (open_record(path) for path in each.records())
     assert (before.path / "metrics.csv").read_bytes() == (after.path / "metrics.csv").read_bytes()
-    assert before.manifest["trainings"] == after.manifest["trainings"]
-    assert before.manifest["datasets"] == after.manifest["datasets"]
-    assert before.manifest["pixels"] == after.manifest["pixels"]
+    assert before.manifest.trainings == after.manifest.trainings
+    assert before.manifest.datasets == after.manifest.datasets
+    assert before.manifest.pixels == after.manifest.pixels
 
 
 def test_the_trained_head_is_the_one_that_scores(each: Any) -> None:
@@ -69,19 +69,19 @@ def test_the_trained_head_is_the_one_that_scores(each: Any) -> None:
     answer = each.run("--methods", "tiny-head:backbone=B32,head=2mlp", "--datasets", "tiny-faces")
     assert answer.code == 0, answer.err
     manifest = open_record(each.records()[-1]).manifest
-    (files,) = (facts["head"]["files"] for facts in manifest["methods"].values())
+    (files,) = (facts.head.files for facts in manifest.methods.values())
     pictures = sorted(str(path) for path in (each.root / "data" / "tiny-faces").rglob("*.jpg"))
     images = embeddings(each, "clip:backbone=B32", *pictures, "--protocol", "paper")
     words = [f"a photo of a face with an expression of {name}." for name in ("happiness", "sadness", "anger")]
     texts = embeddings(each, "clip:backbone=B32", *(part for word in words for part in ("--text", word)))
     for part, file in zip(predictions(each), files, strict=True):
-        head = read_head(Path(file["file"])).head
+        head = read_head(Path(file.file)).head
         projected, classes = head.project(images), head.project(texts)
         projected /= np.linalg.norm(projected, axis=1, keepdims=True)
         classes /= np.linalg.norm(classes, axis=1, keepdims=True)
         cosines = projected @ classes.T
         order = np.argsort(part.samples)
-        assert part.cell.seed == file["seed"] and part.scores is not None
+        assert part.cell.seed == file.seed and part.scores is not None
         scale = part.scores[order][0, 0] / cosines[0, 0]
         assert np.allclose(part.scores[order], scale * cosines, rtol=1e-3, atol=1e-3)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_manifest import small_manifest
 
 from bench.errors import BenchError
 from bench.records import record as records
@@ -40,7 +41,7 @@ def part(**changes: Any) -> FoldPredictions:
 )
 def test_predictions_come_back_as_they_were_written(tmp_path: Path, changes: Any) -> None:
     written = part(**changes)
-    record = records.write(tmp_path / "run", {"datasets": {}}, [written])
+    record = records.write(tmp_path / "run", small_manifest(), [written])
     read = list(open_record(record.path).predictions())
     if not len(written.samples):
         assert read == []
@@ -59,7 +60,7 @@ def test_predictions_come_back_as_they_were_written(tmp_path: Path, changes: Any
 def test_pandas_reads_the_predictions_file_too(tmp_path: Path) -> None:
     import pandas as pd
 
-    record = records.write(tmp_path / "run", {"datasets": {}}, [part(), part(fold="2")])
+    record = records.write(tmp_path / "run", small_manifest(), [part(), part(fold="2")])
     frame = pd.read_parquet(record.path / "predictions.parquet")
     assert list(frame["fold"]) == ["1"] * 3 + ["2"] * 3
     assert list(frame["scores"][1]) == [3.0, 4.0, 5.0]
@@ -72,7 +73,7 @@ def test_a_record_that_could_not_be_finished_is_not_there(tmp_path: Path, stop: 
         raise stop
 
     with pytest.raises(type(stop)):
-        records.write(tmp_path / "run", {"datasets": {}}, failing())
+        records.write(tmp_path / "run", small_manifest(), failing())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,12 +100,12 @@ def test_a_run_after_the_clock_was_set_back_is_still_the_newest(tmp_path: Path) 
     for name in ("29990101-000001-x", "29990101-000002-y"):
         folder = records.new_folder(tmp_path, name[-1])
         assert folder.name == name
-        records.write(folder, {"datasets": {}}, [])
+        records.write(folder, small_manifest(), [])
         assert records.latest(tmp_path) == folder
 
 
 def test_a_name_that_was_taken_meanwhile_gets_a_number(tmp_path: Path) -> None:
-    names = [records.write(tmp_path / "run", {"datasets": {}}, [part()]).path.name for _ in range(3)]
+    names = [records.write(tmp_path / "run", small_manifest(), [part()]).path.name for _ in range(3)]
     assert names == ["run", "run-2", "run-3"]
     assert {path.name for path in tmp_path.iterdir()} == set(names)
 
@@ -118,5 +119,5 @@ def test_what_a_killed_run_left_half_written_is_removed_and_a_living_ones_is_not
     )
     for path in (dead, living, elsewhere):
         path.mkdir()
-    records.write(tmp_path / "run", {"datasets": {}}, [part()])
+    records.write(tmp_path / "run", small_manifest(), [part()])
     assert not dead.exists() and living.exists() and elsewhere.exists()

@@ -13,6 +13,7 @@ import pytest
 from browser import Browser, find
 
 from bench.records import record as records
+from bench.records.manifest import Manifest
 from bench.records.record import CellKey, FoldPredictions
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \" ' \u2028"
@@ -90,18 +91,18 @@ def hostile(tmp_path: Path, make: Callable[..., Made]) -> Made:
         "classes": names,
         "folds": {HOSTILE: 4},
     }
-    manifest: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "command": [HOSTILE],
-        "began": 0.0,
+        "began": "1970-01-01T00:00:00Z",
         "choices": {"prompts": "", "protocol": ""},
         "tables": {"run": {"card": card, "path": "", "rows": {HOSTILE: row}}},
         "details": [],
         "miniature": False,
-        "machine_used": {HOSTILE: HOSTILE},
+        "device": {"asked": HOSTILE, "used": HOSTILE},
         "dtype": HOSTILE,
         "versions": {HOSTILE: HOSTILE},
         "revision": HOSTILE,
-        "machine": {HOSTILE: HOSTILE},
+        "machine": {"system": HOSTILE, "processor": HOSTILE},
         "datasets": {"d": {**dataset, "fingerprint": HOSTILE, "missing": {HOSTILE: HOSTILE}}},
         "networks": [],
         "methods": {f"evil:{HOSTILE}": {"title": HOSTILE, "card": HOSTILE, "head": None}},
@@ -109,4 +110,4 @@ def hostile(tmp_path: Path, make: Callable[..., Made]) -> Made:
         "marks": [{"note": HOSTILE, "dataset": "d", "method": ""}],
         "warnings": [HOSTILE],
     }
-    return make(records.write(tmp_path / "<script>alert(3)<!--", manifest, [part]).path)
+    return make(records.write(tmp_path / "<script>alert(3)<!--", Manifest.model_validate(facts), [part]).path)

@@ -27,7 +27,7 @@ from bench.engine.fill import fill
 from bench.models.ask import EMBED
 from bench.models.network import respond
 from bench.plan.cells import Cell, Choices, source_of
-from bench.records.record import environment
+from bench.records.record import processor
 from bench.run.planner import plan as plan_cells
 
 ROUNDS = 3
@@ -113,7 +113,7 @@ def device_name() -> str:
     """The device as its maker calls it."""
     if DEVICE != "cpu":
         return torch.cuda.get_device_name(DEVICE)
-    return str(environment()["machine"]["processor"])
+    return processor()
 
 
 def test_table_against_the_loop_over_prompt_sets(workload: Any, tmp_path: Path, benchmark: Any) -> None:

@@ -56,6 +56,7 @@ class OnRay:
         texts, groups = texts_to_do(plan, store), groups_to_do(plan)
         if not texts and not groups:
             return outcome
+        outcome.device = f"{machine.device}, on a Ray cluster"
         with connected(self.address) as ray:
             take = capacity_of(
                 ray.cluster_resources(),

@@ -29,7 +29,7 @@ function drawFacts(cell) {
     facts([
       ["method", el("code", {}, cell.name)],
       ["card", el("code", {}, method.card)],
-      ["head", method.head && el("code", {}, `${method.head.file} ${method.head.hash}`)],
+      ["head", method.head && bullets(method.head.files.map((head) => el("code", {}, `${head.file} ${head.hash}${head.seed === null ? "" : `, seed ${head.seed}`}`)))],
       ["protocol", cell.protocol],
       ["seed", cell.seed === null ? "nothing was drawn" : String(cell.seed)],
     ]),
@@ -81,7 +81,7 @@ function drawRun() {
       ["command", el("code", {}, run.command.join(" "))],
       ["began", run.began],
       ["machine", plain(run.machine)],
-      ["used", plain(run.machine_used)],
+      ["used", plain(run.device)],
       ["precision", run.dtype],
       ["versions", plain(run.versions)],
       ["revision", run.revision ? el("code", {}, run.revision) : "outside a checkout"],

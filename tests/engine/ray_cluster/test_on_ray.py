@@ -61,7 +61,7 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(group: Any, head: Any) -> 
     root = group.world.root
     assert rows(root / "there" / "store") == rows(root / "here" / "store")
     local, remote = (record_of(root / place / "runs") for place in ("here", "there"))
-    assert remote.manifest["encoded"] == local.manifest["encoded"]
+    assert remote.manifest.encoded == local.manifest.encoded
     for one, other in zip(local.predictions(), remote.predictions(), strict=True):
         assert one.cell == other.cell and one.predictions.tolist() == other.predictions.tolist()
         assert np.array_equal(one.scores, other.scores)

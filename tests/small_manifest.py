@@ -1,0 +1,30 @@
+"""The least that a manifest may say."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from bench.records.manifest import DatasetFacts, DeviceFacts, MachineFacts, Manifest
+
+CLASSES = ("anger", "joy", "fear")
+
+
+def small_manifest(**changes: Any) -> Manifest:
+    """A manifest of one dataset, `d`, of three classes."""
+    dataset = DatasetFacts(title="D", root="/d", layout="folders", classes=CLASSES, folds={"1": 3}, fingerprint="0f")
+    facts: dict[str, Any] = {
+        "command": ["bench", "run"],
+        "began": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC),
+        "tables": {},
+        "miniature": False,
+        "device": DeviceFacts(asked="cpu", used="a processor"),
+        "dtype": "float32",
+        "versions": {},
+        "machine": MachineFacts(),
+        "datasets": {"d": dataset},
+        "networks": [],
+        "methods": {},
+        "prompts": {},
+    }
+    return Manifest(**{**facts, **changes})
