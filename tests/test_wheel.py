@@ -37,8 +37,6 @@ def test_the_wheel_alone_lists_its_cards_and_runs_the_miniature(tmp_path: Path) 
     bench = tmp_path / "venv" / "bin" / "bench"
     listing = call(bench, "list")
     assert "exp-clip" in listing and "ferv39k" in listing and "P-5-printed" in listing and "Table B" in listing
-    table = call(
-        bench, "run", "--table", "2", "--mini", "--datasets", "raf-db,afew", "--methods", "clip", "--batch", "16"
-    )
+    table = call(bench, "run", "--table", "2", "--mini", "--datasets", "raf-db,afew", "--methods", "clip")
     assert "ViT-B/32" in table and "miniature" in table
     assert str(CHECKOUT) not in call(tmp_path / "venv" / "bin" / "python", "-c", "import bench; print(bench.__file__)")
