@@ -47,7 +47,7 @@ def audit(
     else:
         text = as_markdown(result, details) if form == "markdown" else as_text(result, details)
     if to is not None:
-        to.write_text(text + "\n", encoding="utf-8")
+        options.write(to, text + "\n")
     else:
         click.echo(text)
     return int(strict and result.count("error") > 0)

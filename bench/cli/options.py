@@ -152,6 +152,20 @@ def open_session(world: Mapping[str, Any], **compute: Any) -> Session:
     return opened(**world, **compute)
 
 
+def write(path: Path, text: str) -> None:
+    """Write what a command makes, whole or not at all.
+
+    Raises:
+        BenchError: it cannot be written there.
+    """
+    from bench.store.files import write_whole
+
+    try:
+        write_whole(path, text)
+    except OSError as error:
+        raise BenchError(f"{path} could not be written: {error.strerror or error}", "name another --to") from error
+
+
 def split_names(values: Sequence[str]) -> list[str]:
     """Names given several times or joined by spaces; commas part names too, but not the axes behind a colon."""
     names: list[str] = []

@@ -34,6 +34,6 @@ def report(*, run_folder: Path, to: Path | None, shown: int, pictures: bool, car
     for dataset, reason in made.reasons.items():
         log.warning("%s: no thumbnails, or not all: %s", dataset, reason)
     path = to or record.path / "report.html"
-    path.write_text(made.html, encoding="utf-8")
+    options.write(path, made.html)
     click.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
     return 0

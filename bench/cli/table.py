@@ -51,7 +51,7 @@ def table(
         grids = grids_of(record, catalog, refs, details, significance=significance)
     text = "\n".join(draw(grid, form) for grid in grids)
     if to is not None:
-        to.write_text(text, encoding="utf-8")
+        options.write(to, text)
     else:
         click.echo(text)
     return 0

@@ -15,6 +15,7 @@ from typing import Any
 from bench.crops.face import LANDMARKS
 from bench.crops.journal import Entry
 from bench.errors import BenchError, counted
+from bench.store.files import write_whole
 
 SCHEMA_VERSION = 1
 MANIFEST = "crops.json"
@@ -142,6 +143,4 @@ def counts_of(entries: Iterable[Entry], without: list[str]) -> dict[str, int]:
 
 def dump(file: Path, facts: Mapping[str, Any]) -> None:
     """Write facts as JSON, whole or not at all."""
-    beside = file.with_name(f".{file.name}.part")
-    beside.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(file)
+    write_whole(file, json.dumps(facts, indent=1, ensure_ascii=False) + "\n")

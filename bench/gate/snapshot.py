@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from bench.errors import BenchError
 from bench.records.record import CellKey, FoldPredictions, Record, open_record
+from bench.store.files import write_whole
 
 SCHEMA_VERSION = 1
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -98,7 +99,12 @@ def write(snapshot: Snapshot, path: Path) -> None:
         "cells": cells,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    try:
+        write_whole(path, json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise BenchError(
+            f"{path} could not be written: {error}", "free some space; what stood there is kept"
+        ) from error
 
 
 def read(path: Path) -> Snapshot:

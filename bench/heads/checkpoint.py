@@ -7,7 +7,6 @@ the disk beside its place and renamed into it. Restored, a training goes on as i
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from bench.errors import BenchError
+from bench.store.files import write_whole
 
 AGAIN = "delete the file to start from the beginning"
 
@@ -35,12 +35,7 @@ def write(path: Path, fingerprint: Mapping[str, Any], steps: int, heads: Mapping
     }
     data = save(tensors, {"fingerprint": _text(fingerprint), "steps": str(steps)})
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    write_whole(path, data)
 
 
 def restore(path: Path, fingerprint: Mapping[str, Any], heads: Mapping[str, Mapping[str, Tensor]]) -> int:

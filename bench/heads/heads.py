@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from bench.cards.head_training import Design
 from bench.errors import WeightsError
+from bench.store.files import write_whole
 
 Floats = npt.NDArray[np.float32]
 
@@ -205,9 +206,7 @@ def write_head(path: Path, design: Design, state: Mapping[str, Floats], record: 
     metadata = {"format": FORMAT, "design": design.model_dump_json(), "record": json.dumps(dict(record))}
     data = save({name: np.ascontiguousarray(tensor) for name, tensor in state.items()}, metadata)
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.tmp")
-    beside.write_bytes(data)
-    beside.replace(path)
+    write_whole(path, data)
 
 
 class HeadFile(NamedTuple):

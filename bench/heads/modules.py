@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.cards.head_training import Design
 from bench.errors import BenchError, WeightsError
 from bench.heads.heads import LAST, Floats
+from bench.store.files import whole_file
 
 
 class Projection(nn.Module):
@@ -81,6 +82,5 @@ def export_published(path: Path, state: Mapping[str, Floats]) -> None:
             f"{path}: the published format holds one bias-free linear map, and this head has {len(state)} tensors",
             "export a linear head, or keep the safetensors file",
         )
-    beside = path.with_name(f"{path.name}.tmp")
-    torch.save({LAST: torch.from_numpy(np.ascontiguousarray(state[LAST]))}, beside)
-    beside.replace(path)
+    with whole_file(path) as beside:
+        torch.save({LAST: torch.from_numpy(np.ascontiguousarray(state[LAST]))}, beside)

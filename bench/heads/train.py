@@ -1,4 +1,4 @@
-"""Trains projection heads on stored embeddings, with the gradient descent of the published script.
+"""Trains projection heads on stored embeddings by gradient descent with momentum.
 
 Several heads that see the same pictures in the same order are trained in one pass: a batch of each distinct source is
 read once, however many heads use it. A head comes out the same whether it is trained alone or in company.
@@ -7,8 +7,7 @@ Order: epoch e of seed s visits the N rows in `numpy.random.default_rng([s, e]).
 front; the last, incomplete batch is dropped. The head starts from `modules.started(design, D, H, s)`. So where a
 training stands is a number of steps, and what it will do does not depend on when it was interrupted.
 
-A step, for each parameter w with gradient g of the loss: v <- momentum v + (g + decay w); w <- w - rate v; v starts at
-zero (torch.optim.SGD's rule; zengqunzhao/Exp-CLIP runner.sh has the numbers).
+A step is that of `torch.optim.SGD`, one parameter at a time: v <- momentum v + (g + decay w); w <- w - rate v.
 
 Determinism: on one machine, with one number of threads, a training gives the same bits each time, interrupted or not.
 """
@@ -171,17 +170,29 @@ class _Running:
     """A head in training: its module, the momentum of each parameter, and the losses so far."""
 
     def __init__(self, head: HeadToTrain, seed: int, device: str, schedule: Schedule) -> None:
-        self.head, self.schedule = head, schedule
+        self.head = head
         self.loss = loss_named(head.loss)
         self.module: Projection = started(head.design, head.features.width, head.targets[0].width, seed).to(device)
-        self.velocity = {name: torch.zeros_like(weight) for name, weight in self.module.named_parameters()}
+        self.optimizer = torch.optim.SGD(
+            self.module.parameters(),
+            lr=schedule.rate,
+            momentum=schedule.momentum,
+            weight_decay=schedule.decay,
+            foreach=False,
+        )
+        for weight in self.module.parameters():  # there from the start, so that a checkpoint always has them
+            self.optimizer.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
         steps = len(head.features) // schedule.batch * schedule.epochs
         self.losses = torch.zeros(steps)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a step changes, in place."""
         weights = {f"weight/{name}": weight.data for name, weight in self.module.named_parameters()}
-        return {**weights, **{f"velocity/{name}": v for name, v in self.velocity.items()}, "losses": self.losses}
+        momenta = {
+            f"velocity/{name}": self.optimizer.state[weight]["momentum_buffer"]
+            for name, weight in self.module.named_parameters()
+        }
+        return {**weights, **momenta, "losses": self.losses}
 
     def step(self, features: Tensor, targets: Tensor, number: int) -> None:
         loss = self.loss(self.module(features), targets, self.head.scale)
@@ -193,14 +204,8 @@ class _Running:
             )
         self.losses[number] = value
         loss.backward()  # type: ignore[no-untyped-call]
-        facts = self.schedule
-        with torch.no_grad():
-            for name, weight in self.module.named_parameters():
-                assert weight.grad is not None
-                gradient = weight.grad.add_(weight, alpha=facts.decay)
-                self.velocity[name].mul_(facts.momentum).add_(gradient)
-                weight.add_(self.velocity[name], alpha=-facts.rate)
-                weight.grad = None
+        self.optimizer.step()
+        self.optimizer.zero_grad()
 
 
 def _step(running: Sequence[_Running], epoch: int, positions: Positions, number: int, device: str) -> None:

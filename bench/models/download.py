@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import shutil
 import urllib.error
 import urllib.request
@@ -14,6 +13,7 @@ from pathlib import Path, PurePath
 from bench.cards.schema import Weight
 from bench.errors import WeightsError
 from bench.process.progress import bar
+from bench.store.files import whole_file, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -106,27 +106,26 @@ def _first_revision(hub: str, folder: Path) -> str:
 def _from_address(url: str, sha256: str, target: Path, name: str, folder: Path) -> None:
     if not url.startswith("https://"):
         raise WeightsError(f"{url}: only https addresses are downloaded", "correct the card")
-    beside = target.with_name(f".{target.name}.{os.getpid()}.partial")
     hasher = hashlib.sha256()
     try:
-        with urllib.request.urlopen(url, timeout=60) as reply, beside.open("wb") as file:
+        with (
+            whole_file(target) as beside,
+            urllib.request.urlopen(url, timeout=60) as reply,
+        ):
             if not reply.url.startswith("https://"):
                 raise WeightsError(f"{url} leads on to {reply.url}, which is not an https address", "correct the card")
             total = int(reply.headers.get("Content-Length") or 0)
-            with bar(f"downloading {target.name}", total, "bytes") as progress:
+            with beside.open("wb") as file, bar(f"downloading {target.name}", total, "bytes") as progress:
                 while chunk := reply.read(CHUNK):
                     file.write(chunk)
                     hasher.update(chunk)
                     progress.advance(len(chunk))
-        found = hasher.hexdigest()
-        if total and beside.stat().st_size != total:
-            raise WeightsError(f"{url} broke off after {beside.stat().st_size} of {total} bytes", "run it again")
-        _compare(url, found, sha256, name, folder)
-        beside.replace(target)
+                found, size = hasher.hexdigest(), file.tell()
+            if total and size != total:
+                raise WeightsError(f"{url} broke off after {size} of {total} bytes", "run it again")
+            _compare(url, found, sha256, name, folder)
     except (urllib.error.URLError, TimeoutError, OSError) as error:
         raise WeightsError(f"{url} could not be downloaded: {error}", "check the network, and run it again") from error
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def _first_hash(folder: Path, name: str) -> str:
@@ -135,9 +134,7 @@ def _first_hash(folder: Path, name: str) -> str:
 
 def _remember(folder: Path, name: str, found: str) -> None:
     known = {**_hashes(folder), name: found}
-    beside = folder / f".{KNOWN}.{os.getpid()}"
-    beside.write_text(json.dumps(known, indent=1, sort_keys=True))
-    shutil.move(beside, folder / KNOWN)
+    write_whole(folder / KNOWN, json.dumps(known, indent=1, sort_keys=True))
 
 
 def _hashes(folder: Path) -> dict[str, str]:

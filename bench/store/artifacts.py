@@ -33,7 +33,7 @@ from filelock import FileLock, Timeout
 
 from bench.errors import StoreError, counted
 from bench.store.digests import KIND, Keys, Places, distinct, find, whole
-from bench.store.files import disk, write_beside
+from bench.store.files import disk, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,8 @@ class Writer:
         text = json.dumps(
             {"step": self.artifact.key.step, **self.artifact.key.inputs, "facts": self.artifact.facts}, indent=1
         )
-        write_beside(self.artifact.path / "about.json", text.encode())
+        with disk(self.artifact.path / "about.json"):
+            write_whole(self.artifact.path / "about.json", text.encode())
 
 
 class Store:
@@ -319,7 +320,8 @@ def _write_shard(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArray
     np.save(buffer, records)
     with buffer.getbuffer() as data:
         path = artifact.path / f"{len(artifact._shards) + artifact._added:06d}-{_checksum(data)}.npy"
-        write_beside(path, data)
+        with disk(path):
+            write_whole(path, data)
     log.debug("%d rows written to %s", len(digests), path)
     artifact._added += 1
 

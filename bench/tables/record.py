@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from bench.errors import BenchError
 from bench.plan.cells import Choices, sources
 from bench.records.record import Record
 from bench.records.scores import Matrices, RowKey, matrices_of, metrics_csv, values_of
+from bench.store.files import write_whole
 from bench.tables.compute import complete
 from bench.tables.grid import Grid
 from bench.tables.latex import latex
@@ -45,18 +44,14 @@ def write_files(record: Record, catalog: Catalog) -> list[Path]:
     paths = []
     for name, text in files_of(record, catalog).items():
         path = record.path / name
-        beside = path.with_name(f"{name}.{os.getpid()}.tmp")
         try:
-            beside.write_text(text, encoding="utf-8")
-            paths.append(beside.replace(path))
+            write_whole(path, text)
         except OSError as error:
             raise BenchError(
                 f"{path} could not be written: {error}",
                 "free some space, or name --out DIR; the predictions are kept, and `bench table` draws their tables",
             ) from error
-        finally:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
+        paths.append(path)
     return paths
 
 

@@ -192,8 +192,8 @@ def test_a_truncated_file_is_named(tmp_path: Path, save: Callable[[Any, Path], N
         (b"", "empty"),
         (b"<!DOCTYPE html><html>Quota exceeded", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:12", "LFS"),
-        (b"\x00\x01\x02\x03" * 20, "no checkpoint"),
-        (b"hello", "no checkpoint"),
+        (b"\x00\x01\x02\x03" * 20, "not a checkpoint"),
+        (b"hello", "not a checkpoint"),
     ],
 )
 def test_what_is_no_checkpoint_is_called_what_it_is(tmp_path: Path, content: bytes, word: str) -> None:

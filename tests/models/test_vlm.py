@@ -147,7 +147,7 @@ def test_the_pictures_are_rebuilt_bit_by_bit() -> None:
 
 @pytest.mark.parametrize("wrong", [pixels() - 0.5, pixels() * 0.997, pixels() * 2, torch.full((1, 3, 4, 4), torch.nan)])
 def test_normalised_pixels_are_refused(wrong: Tensor) -> None:
-    with pytest.raises(BenchError, match=r"no 8-bit picture divided by 255(?s:.*)without mean and std"):
+    with pytest.raises(BenchError, match=r"not those of an 8-bit picture divided by 255(?s:.*)without mean and std"):
         eight_bit(wrong)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench.cards.environment import EnvironmentFacts
 from bench.errors import BenchError
+from bench.store.files import write_whole
 
 COMPLETE = "complete.json"
 _TAIL = 12
@@ -80,9 +81,7 @@ def _build(facts: EnvironmentFacts, folder: Path, method: str) -> None:
     _uv(install, method, begun)
     seconds = time.monotonic() - begun
     done = {"python": facts.python, "requirements": facts.requirements, "seconds": round(seconds, 1)}
-    beside = folder / f"{COMPLETE}.part"
-    beside.write_text(json.dumps(done, indent=1), encoding="utf-8")
-    beside.replace(folder / COMPLETE)
+    write_whole(folder / COMPLETE, json.dumps(done, indent=1))
     log.info("%s: its environment is ready after %.0f s (%s)", method, seconds, folder)
 
 
