@@ -317,7 +317,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         else:
             _state(paper, card, catalog)
         return
-    artifacts: dict[str, dict[str, Any]] = {
+    by_kind: dict[str, dict[str, Any]] = {
         "method": catalog.methods,
         "dataset": catalog.datasets,
         "prompts": catalog.prompts,
@@ -333,7 +333,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         return
     if isinstance(card, ProtocolCard) and card.name == "native":
         raise BenchError("'native' is what each method's own card prescribes", "give the protocol another name")
-    _claim(artifacts[raw.kind], card, raw, catalog)
+    _claim(by_kind[raw.kind], card, raw, catalog)
 
 
 def _state(paper: Paper, card: ClaimsCard, catalog: Catalog) -> None:
@@ -360,11 +360,11 @@ def _state(paper: Paper, card: ClaimsCard, catalog: Catalog) -> None:
     paper.claims = card.claims
 
 
-def _claim(artifact: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:
-    if card.name in artifact:
-        taken = artifact[card.name].path
+def _claim(known: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) -> None:
+    if card.name in known:
+        taken = known[card.name].path
         raise BenchError(f"the {raw.kind} name {card.name!r} is taken by {taken}", "give yours another name")
-    artifact[card.name] = card
+    known[card.name] = card
     catalog.origins[raw.kind, card.name] = raw.origin
 
 

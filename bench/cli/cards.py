@@ -174,9 +174,9 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
-    for artifact in (catalog.datasets, catalog.protocols, catalog.detectors):
-        if name in artifact:
-            return _facts(artifact[name])
+    for cards in (catalog.datasets, catalog.protocols, catalog.detectors):
+        if name in cards:
+            return _facts(cards[name])
     tables = catalog.paper().tables
     if name in tables:
         return _facts(tables[name])

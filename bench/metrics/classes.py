@@ -90,11 +90,11 @@ def _union(labels: list[Token], spoken: list[Token], where: str) -> _Universe:
         twin = seen.setdefault(name.casefold(), name)
         if twin != name:
             raise BenchError(f"{where}: a class is written {twin!r} and {name!r}", "write it one way")
-    queries_lacking = [name for name in names if name not in labels]
+    unlabelled = [name for name in names if name not in labels]
     return _Universe(
         names,
         len(names),
-        (f"predicted, but no sample's label: {', '.join(queries_lacking)}",) if queries_lacking else (),
+        (f"predicted, but no sample's label: {', '.join(unlabelled)}",) if unlabelled else (),
     )
 
 
