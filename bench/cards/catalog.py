@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from bench.cards.aliases_schema import AliasesCard
 from bench.cards.claims_schema import Claim, ClaimsCard, RunsClaim, SizeClaim
 from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
@@ -33,6 +34,7 @@ AnyCard = (
     MethodCard
     | DatasetCard
     | DetectorCard
+    | AliasesCard
     | PromptCard
     | ProtocolCard
     | TableCard
@@ -44,6 +46,7 @@ SCHEMAS: dict[str, type[AnyCard]] = {
     "method": MethodCard,
     "dataset": DatasetCard,
     "detector": DetectorCard,
+    "aliases": AliasesCard,
     "prompts": PromptCard,
     "protocol": ProtocolCard,
     "table": TableCard,
@@ -88,6 +91,7 @@ class Catalog:
     prompts: dict[str, PromptCard] = field(default_factory=dict)
     protocols: dict[str, ProtocolCard] = field(default_factory=dict)
     detectors: dict[str, DetectorCard] = field(default_factory=dict)
+    aliases: dict[str, AliasesCard] = field(default_factory=dict)
     papers: dict[str, Paper] = field(default_factory=dict)
     origins: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: list[BrokenCard] = field(default_factory=list)
@@ -112,6 +116,10 @@ class Catalog:
     def prompt_set(self, name: str) -> PromptCard:
         """The prompt set of that name; raises `UnknownName` with the near ones."""
         return _named("prompt set", name, self.prompts)
+
+    def aliases_of(self, name: str) -> AliasesCard:
+        """The card of synonyms of that name; raises `UnknownName` with the near ones."""
+        return _named("card of aliases", name, self.aliases)
 
     def prompts_of(self, card: MethodCard) -> str:
         """The name of the prompt set that a method has of its own, or the default paper's.
@@ -323,6 +331,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         "prompts": catalog.prompts,
         "protocol": catalog.protocols,
         "detector": catalog.detectors,
+        "aliases": catalog.aliases,
     }
     if isinstance(card, PaperCard):
         papers[raw.path.parent] = paper = Paper(card)

@@ -174,7 +174,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
-    for cards in (catalog.datasets, catalog.protocols, catalog.detectors):
+    for cards in (catalog.datasets, catalog.protocols, catalog.detectors, catalog.aliases):
         if name in cards:
             return _facts(cards[name])
     tables = catalog.paper().tables
@@ -182,7 +182,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(tables[name])
     if f"{FIGURE}{name.lower()}" in figures:
         return _facts(figures[f"{FIGURE}{name.lower()}"])
-    other = (*catalog.prompts, *catalog.protocols, *catalog.detectors)
+    other = (*catalog.prompts, *catalog.protocols, *catalog.detectors, *catalog.aliases)
     known = (*catalog.methods, *catalog.datasets, *other, *tables, *figures)
     raise UnknownName("card", name, known)
 

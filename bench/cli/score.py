@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,21 +14,47 @@ from bench.cli import options
 if TYPE_CHECKING:
     from bench.metrics.accuracy import Interval
 
+log = logging.getLogger(__name__)
+
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--dataset", default="", metavar="NAME", help="The set of a file without a column `dataset`.")
+@click.option(
+    "--classes",
+    default="",
+    metavar="A,B,...",
+    help="Class names in the order of numbered labels; `card` takes the order of the dataset's card.",
+)
+@click.option(
+    "--aliases", default="", metavar="NAME", help="Accept other words for classes: a card, as basic-emotions."
+)
+@click.option(
+    "--answers", default="", metavar="COLUMN", help="A column of texts to read classes from, as of a generator."
+)
+@options.cards
 @options.as_json
-def score(*, file: Path, as_json: bool) -> int:
+def score(
+    *, file: Path, dataset: str, classes: str, aliases: str, answers: str, cards: tuple[Path, ...], as_json: bool
+) -> int:
     """UAR and WAR of a predictions file: CSV or Parquet with dataset, fold, label, prediction.
 
-    Labels are names or indices; -1 is an answer that names no class. Optional columns: method, variant, prompt_set,
-    seed, and count (that many equal rows). Values are in percent: a fold's, and their unweighted mean as papers print it,
-    with 95 % intervals from a stratified bootstrap.
+    Labels are names or indices; -1 is an answer that names no class. Names must be those of the dataset's card, where it
+    has one. Optional columns: dataset, fold, method, variant, prompt_set, seed, and count (that many equal rows). Values
+    are in percent: a fold's, and their unweighted mean as papers print it, with 95 % intervals from a stratified bootstrap.
     """
     from bench.metrics.predictions import read_predictions
-    from bench.metrics.score import score_frame
+    from bench.scoring.file import Reading, score_file, stated_classes
 
-    groups = score_frame(read_predictions(file))
+    catalog = options.open_catalog(cards)
+    frame = read_predictions(file, dataset, answers)
+    reading = Reading(
+        stated_classes(classes, list(frame["dataset"].unique()), catalog),
+        catalog.aliases_of(aliases) if aliases else None,
+    )
+    groups, told = score_file(frame, catalog, reading, str(file))
+    for line in told:
+        log.info("%s", line)
     if as_json:
         click.echo(json.dumps([group.as_dict() for group in groups], indent=1))
         return 0
@@ -52,6 +79,9 @@ def score(*, file: Path, as_json: bool) -> int:
             rows += [("", fold.fold, f"{fold.uar:.2f}", f"{fold.war:.2f}", "", "", str(fold.n)) for fold in group.folds]
     headings = ("what", "fold", "UAR", "WAR", "UAR 95 %", "WAR 95 %", "samples")
     click.echo(tabulate(rows, headings, disable_numparse=True, colalign=("left", "left", *("right",) * 5)))
+    for group in groups:
+        for note in group.notes:
+            log.warning("%s: %s", group.dataset, note)
     return 0
 
 

@@ -25,12 +25,14 @@ class Coded(NamedTuple):
         labels: 0..classes-1.
         predictions: likewise, or -1.
         classes: how many classes there are.
+        names: theirs, in order; empty where classes are numbered.
         notes: what a reader should know, in words.
     """
 
     labels: Ints
     predictions: Ints
     classes: int
+    names: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -69,7 +71,11 @@ def encode(group: pd.DataFrame, classes: Sequence[str] | None, where: str) -> Co
         return np.array(found, np.int64)
 
     return Coded(
-        indices("label", labels)[label_codes], indices("prediction", predictions)[codes], universe.size, universe.notes
+        indices("label", labels)[label_codes],
+        indices("prediction", predictions)[codes],
+        universe.size,
+        tuple(universe.names),
+        universe.notes,
     )
 
 

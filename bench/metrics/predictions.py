@@ -1,8 +1,9 @@
 """A predictions file that anyone made, read and checked: CSV (also compressed) or Parquet.
 
-Columns: `dataset`, `label` and `prediction` (class names or indices; -1 is an answer that names no class); optionally
-`fold` ("1" where it is missing), `method`, `variant`, `prompt_set`, `protocol`, `seed`, `sample` (or `sample_id`) and
-`count` (that many equal rows). Other columns are not read.
+Columns: `label` and `prediction` (class names or indices; -1 is an answer that names no class); optionally `dataset` (a
+file without it is of one set), `fold` ("1" where it is missing), `method`, `variant`, `prompt_set`, `protocol`, `seed`,
+`sample` (or `sample_id`) and `count` (that many equal rows). Other columns are not read. A CSV is separated by commas,
+semicolons or tabs, as its heading is.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import pyarrow.parquet as pq
 
 from bench.errors import BenchError
 
-REQUIRED = ("dataset", "label", "prediction")
+REQUIRED = ("label", "prediction")
 RUN = ("method", "variant", "prompt_set", "protocol", "seed")
-OPTIONAL = ("fold", *RUN, "count")
+OPTIONAL = ("dataset", "fold", *RUN, "count")
+SEPARATORS = (",", ";", "\t")
 SAMPLE = ("sample", "sample_id")
 
 Token = int | str
@@ -37,8 +39,13 @@ _WHOLE = re.compile(r"[+-]?\d+(\.0*)?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
+def read_predictions(path: Path, dataset: str = "", answers: str = "") -> pd.DataFrame:
     """Read a predictions file as `tidy` returns it; the index tells the line (CSV) or row (Parquet) in the file.
+
+    Args:
+        path: the file.
+        dataset: the set of a file without such a column; the file's own name by default.
+        answers: a column of texts that stands in the place of `prediction`, kept as `answer` for a parser.
 
     Raises:
         BenchError: the file is missing, empty or unreadable, or its content is not as described above; names the file
@@ -52,21 +59,27 @@ def read_predictions(path: Path) -> pd.DataFrame:
     except OSError as error:
         raise BenchError(f"{path} cannot be opened: {error.strerror}", "name a readable file of predictions") from error
     try:
-        frame = _read_parquet(path) if parquet else _read_csv(path)
+        frame = _read_parquet(path, answers) if parquet else _read_csv(path)
     except pd.errors.EmptyDataError as error:
         raise BenchError(f"{path} is empty", f"its columns are {', '.join(REQUIRED)} and more") from error
     except (OSError, EOFError, ValueError, pa.ArrowException, pd.errors.ParserError, Warning) as error:
         kind = "Parquet" if parquet else "CSV in UTF-8"
         raise BenchError(f"{path} is not readable as {kind}: {error}", "write the file again") from error
-    return tidy(frame, str(path))
+    _check_columns([str(name) for name in frame.columns], str(path), answers)
+    if "dataset" not in frame:
+        frame["dataset"] = dataset or path.stem
+    elif dataset:
+        raise BenchError(f"{path} has a column 'dataset' already", "leave --dataset out")
+    return tidy(frame, str(path), answers)
 
 
-def tidy(frame: pd.DataFrame, where: str = "the predictions") -> pd.DataFrame:
+def tidy(frame: pd.DataFrame, where: str = "the predictions", answers: str = "") -> pd.DataFrame:
     """Check predictions and give every column one form.
 
     Args:
         frame: with the columns described above; its index is quoted in errors.
         where: what to call the frame in errors.
+        answers: as for `read_predictions`.
 
     Returns:
         `dataset` and `fold` as text; `method`, `variant`, `prompt_set`, `protocol` as text and `seed` as an integer
@@ -76,17 +89,19 @@ def tidy(frame: pd.DataFrame, where: str = "the predictions") -> pd.DataFrame:
     Raises:
         BenchError: a column is missing or misspelt, there are no rows, or a value is missing or of the wrong kind.
     """
-    _check_columns([str(name) for name in frame.columns], where)
+    _check_columns([str(name) for name in frame.columns], where, answers)
     if frame.empty:
         raise BenchError(f"{where} has no rows", "one row per sample, or a count column")
     columns: dict[str, Any] = {}
     for name in ("dataset", "fold"):
-        columns[name] = _map(frame[name], _text, where) if name in frame else "1"
+        columns[name] = _map(frame[name], _text, where) if name in frame else {"fold": "1", "dataset": "the file"}[name]
         if name in frame:
             _no_gap(columns[name], frame.index, name, where)
     for name in RUN:
         columns[name] = _map(frame[name], _seed if name == "seed" else _text, where) if name in frame else None
-    for name in ("label", "prediction"):
+    if answers:
+        columns["answer"] = pd.Series([str(text) for text in frame[answers]], index=frame.index, dtype=object)
+    for name in ("label",) if answers else ("label", "prediction"):
         columns[name] = _map(frame[name], _token, where)
         _no_gap(columns[name], frame.index, name, where)
     columns["count"] = _counts(frame["count"], where) if "count" in frame else np.int64(1)
@@ -109,24 +124,39 @@ def _read_csv(path: Path) -> pd.DataFrame:
     with warnings.catch_warnings():
         # A row longer than the heading would lose its last fields with no more than a warning.
         warnings.simplefilter("error", pd.errors.ParserWarning)
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
+        frame = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False, sep=_separator(path)
+        )
     frame.columns = [str(name).strip() for name in frame.columns]
     frame.index = pd.RangeIndex(2, len(frame) + 2, name="line")
     return frame
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _separator(path: Path) -> str:
+    """What separates the heading's columns: the one that gives most of the known ones."""
+    with pd.io.common.get_handle(path, "r", encoding="utf-8-sig", compression="infer") as opened:  # type: ignore[attr-defined]
+        heading = opened.handle.readline()
+    known = {*REQUIRED, *OPTIONAL, *SAMPLE}
+    return max(SEPARATORS, key=lambda each: sum(part.strip().strip('"') in known for part in heading.split(each)))
+
+
+def _read_parquet(path: Path, answers: str = "") -> pd.DataFrame:
     file = pq.ParquetFile(path)
     present: list[str] = file.schema_arrow.names
-    wanted = {*REQUIRED, *OPTIONAL, *SAMPLE}
-    _check_columns(present, str(path))
+    wanted = {*REQUIRED, *OPTIONAL, *SAMPLE, answers}
+    _check_columns(present, str(path), answers)
     frame: pd.DataFrame = file.read([name for name in present if name in wanted]).to_pandas(ignore_metadata=True)
     frame.index = pd.RangeIndex(1, len(frame) + 1, name="row")
+    if {"label_name", "prediction_name"} <= set(present):  # a record's: its numbers have names beside them
+        named = file.read(["label_name", "prediction_name"]).to_pandas(ignore_metadata=True)
+        frame["label"] = named["label_name"].astype(object).to_numpy()
+        said = named["prediction_name"].astype(object).to_numpy()
+        frame["prediction"] = np.where(pd.isna(said), -1, said)
     return frame
 
 
-def _check_columns(present: list[str], where: str) -> None:
-    for name in REQUIRED:
+def _check_columns(present: list[str], where: str, answers: str = "") -> None:
+    for name in ("label", answers) if answers else REQUIRED:
         if name not in present:
             near = _near(name, present)
             fix = f"rename {near!r} to {name!r}" if near else f"add it; required are {', '.join(REQUIRED)}"

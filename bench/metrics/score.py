@@ -100,8 +100,18 @@ def _score_group(run: dict[str, Any], group: pd.DataFrame, classes: Sequence[str
         n=sum(fold.n for fold in folds),
         no_class=int(sum(matrix[:, -1].sum() for matrix in matrices)),
         folds=tuple(folds),
-        notes=coded.notes,
+        notes=(*coded.notes, *(_without_samples(folds, matrices, coded.names) if classes else ())),
     )
+
+
+def _without_samples(folds: Sequence[FoldScores], matrices: Sequence[Ints], names: Sequence[str]) -> list[str]:
+    """Which classes a fold has no sample of: their recall is left out of its mean."""
+    lines = []
+    for fold, matrix in zip(folds, matrices, strict=True):
+        empty = [names[index] for index in np.nonzero(matrix.sum(axis=1) == 0)[0].tolist()]
+        if empty:
+            lines.append(f"fold {fold.fold} has no sample of {', '.join(empty)}: left out of the mean recall")
+    return lines
 
 
 def _no_sample_twice(group: pd.DataFrame, where: str) -> None:

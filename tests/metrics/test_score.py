@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -72,7 +73,10 @@ def test_names_and_their_indices_give_the_same_scores() -> None:
     classes = {"set": ["happiness", "sadness", "fear"]}
     named = frame().replace({0: "happiness", 1: "sadness"})
 
-    assert score_frame(named, classes) == score_frame(frame(), classes) == score_frame(named)
+    assert score_frame(named, classes) == score_frame(frame(), classes)
+    (stated,), (spoken,) = score_frame(named, classes), score_frame(named)
+    assert dataclasses.replace(stated, notes=()) == spoken
+    assert stated.notes == ("fold 1 has no sample of fear: left out of the mean recall",)
 
 
 def test_an_answer_without_a_class_counts_as_wrong_and_is_told() -> None:
