@@ -6,11 +6,12 @@ Everything here that can change a pixel or a frame index is part of an embedding
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 Triple = tuple[float, float, float]
+Orientation = Literal["stored", "shown"]
 
 
 class _Facts(BaseModel):
@@ -21,6 +22,8 @@ class Pixels(_Facts):
     """How one RGB picture becomes `[3, S, S]` floats.
 
     Attributes:
+        orientation: `stored` takes a file's pixels as the decoder gives them; `shown` turns them first as its metadata say (the EXIF
+            orientation of a picture, the display matrix of a video), which is what viewers do.
         resize: `squash` to S x S without regard to the aspect ratio, or `shortest` side to `resize_to`, then a centre
             crop of S x S.
         resize_to: the shortest side after `shortest`; None is S itself.
@@ -32,6 +35,7 @@ class Pixels(_Facts):
         version: bumped when the mechanism changes a pixel.
     """
 
+    orientation: Orientation = "stored"
     resize: Literal["squash", "shortest"] = "squash"
     resize_to: int | None = Field(default=None, gt=0)
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
@@ -39,6 +43,14 @@ class Pixels(_Facts):
     std: Triple | None = None
     stage: Literal["image", "tensor"] = "image"
     version: int = 1
+
+    @model_serializer(mode="wrap")
+    def _without_stored(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`stored` was the rule before it had a name: it is left out, so that keys made then are found."""
+        facts: dict[str, Any] = serialize(self)
+        if self.orientation == "stored":
+            facts.pop("orientation", None)
+        return facts
 
 
 class FrameSampling(_Facts):

@@ -1,4 +1,4 @@
-"""Every frame of a sample, upright and in 8 bits, one after another."""
+"""Every frame of a sample as a viewer shows it and in 8 bits, one after another: a detector needs faces upright."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from bench.data import video_pool
-from bench.data.decode import opened, rgb
+from bench.data.decode import picture
 from bench.data.samples import Blob, Frames, Media, Still
 from bench.errors import DataError
 from bench.models.contract import Pictures
@@ -22,12 +21,12 @@ def each_frame(media: Media) -> Iterator[Pictures]:
         DataError: a file cannot be read or decoded, or a folder holds no picture.
     """
     if isinstance(media, Still):
-        yield np.asarray(upright(media.blob))
+        yield np.asarray(picture(media.blob, "shown"))
     elif isinstance(media, Frames):
         if not media.names:
             raise DataError(f"{media.folder} holds no picture", "extract the frames again")
         for blob in media.blobs:
-            yield np.asarray(upright(blob))
+            yield np.asarray(picture(blob, "shown"))
     else:
         yield from _of_video(media.path)
 
@@ -35,22 +34,10 @@ def each_frame(media: Media) -> Iterator[Pictures]:
 def _of_video(path: Path) -> Iterator[Pictures]:
     """All frames, each once: the first of two, where a second reader had to begin again."""
     given = 0
-    for index, frame in video_pool.decode(path, range(video_pool.length(path))):
+    for index, frame in video_pool.decode(path, range(video_pool.length(path)), "shown"):
         if index == given:
             given += 1
             yield frame
-
-
-def upright(blob: Blob) -> Image.Image:
-    """A picture in RGB, turned as its EXIF orientation says, with 16-bit grey scaled to 8.
-
-    Unlike `bench.data.decode.picture`, which shows networks what the paper's authors' loader showed theirs: a detector needs
-    faces upright, and crops are new files whose pixels need no orientation.
-
-    Raises:
-        DataError: as for `bench.data.decode.picture`.
-    """
-    return opened(blob, _upright_rgb)
 
 
 def blobs_of(media: Media) -> tuple[Blob, ...]:
@@ -58,7 +45,3 @@ def blobs_of(media: Media) -> tuple[Blob, ...]:
     if isinstance(media, Still):
         return (media.blob,)
     return media.blobs if isinstance(media, Frames) else (Blob(media.file),)
-
-
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    return rgb(ImageOps.exif_transpose(image))

@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from bench.crops.face import Face, faces_of
-from bench.crops.frames import upright
 from bench.crops.load import Detector
 from bench.crops.track import person, tracks
 from bench.data import video_pool
+from bench.data.decode import picture
 from bench.data.samples import Frames, Media, Sample, Split, Still
 from bench.errors import DataError
 
@@ -92,13 +92,13 @@ def some_frames(media: Media, count: int) -> list[Image.Image]:
         DataError: it cannot be read.
     """
     if isinstance(media, Still):
-        return [upright(media.blob)]
+        return [picture(media.blob, "shown")]
     if isinstance(media, Frames):
         if not media.names:
             raise DataError(f"{media.folder} holds no picture")
-        return [upright(media.blobs[index]) for index in _spread(len(media.names), count)]
+        return [picture(media.blobs[index], "shown") for index in _spread(len(media.names), count)]
     wanted = _spread(video_pool.length(media.path), count)
-    frames = dict(video_pool.decode(media.path, wanted))
+    frames = dict(video_pool.decode(media.path, wanted, "shown"))
     return [Image.fromarray(frames[index]) for index in wanted]
 
 

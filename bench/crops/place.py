@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from bench.cards.schema import DatasetCard, Layout
 from bench.data.datasets import open_split
-from bench.data.readers.tree import PICTURES, VIDEOS, suffix
+from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.samples import Media, Sample, Split, Still
 from bench.errors import BenchError, DataError
 

@@ -20,8 +20,8 @@ from bench.crops.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counts_of, dum
 from bench.crops.place import Placement, Unit, check_readable, place
 from bench.crops.target import WORK, final_path, free_bytes, needed_bytes, opened_target, write_crops
 from bench.crops.track import GAP, OVERLAP
-from bench.data.datasets import open_split
-from bench.data.digest import DigestCache, digests, video_lengths
+from bench.data.datasets import open_split, unread_note
+from bench.data.digest import DigestCache, digests, video_facts
 from bench.data.samples import Frames, Video
 from bench.errors import BenchError, DataError, counted
 from bench.process.progress import bar
@@ -81,6 +81,8 @@ def prepare(
         DataError: samples cannot be read, or have no face where that is an error; lists them. What is finished is kept.
     """
     splits = [open_split(card, root, fold) for fold in card.folds]
+    if note := unread_note(root, sorted({file for split in splits for file in split.unread})):
+        log.warning("%s", note)
     placement = place(card, splits)
     plan = {
         "schema": SCHEMA_VERSION,
@@ -126,12 +128,12 @@ def _fill(
 def frame_counts(units: Sequence[Unit], resources: Resources) -> dict[str, int]:
     """How many frames each sample has, by its path; 0 for a video that cannot be read."""
     videos = list(dict.fromkeys(unit.media.file for unit in units if isinstance(unit.media, Video)))
-    lengths = dict(zip(videos, video_lengths(videos, resources.cache, resources.workers), strict=True))
+    found = dict(zip(videos, video_facts(videos, resources.cache, resources.workers), strict=True))
     counts = {}
     for unit in units:
         if isinstance(unit.media, Video):
-            length = lengths[unit.media.file]
-            counts[unit.path] = 0 if isinstance(length, DataError) else length
+            facts = found[unit.media.file]
+            counts[unit.path] = 0 if isinstance(facts, DataError) else facts.length
         else:
             counts[unit.path] = len(unit.media.names) if isinstance(unit.media, Frames) else 1
     return counts

@@ -7,16 +7,18 @@ frame is worked out when it is asked for.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
-from bench.data.digest import DigestCache, digests, video_frame_digest, video_lengths
+from bench.data.digest import DigestCache, Seen, seen, video_facts, video_frame_digest
+from bench.data.orientation import UPRIGHT
 from bench.data.samples import FrameRef, Sample, Video
 from bench.data.sampling import frames_of
 from bench.errors import DataError
@@ -46,6 +48,8 @@ class Corpus:
         digests: of all frames that are seen, sample by sample and in time order.
         starts: `[N + 1]`: those of sample i are `digests[starts[i] : starts[i + 1]]`; none for an unreadable one.
         unreadable: position -> reason, for samples whose files could not be read at all.
+        unread: files among the samples' that are of no format that is read.
+        turned: positions of the samples whose metadata ask a viewer to turn what is seen of them.
     """
 
     card: DatasetCard
@@ -58,6 +62,8 @@ class Corpus:
     digests: Keys
     starts: Places
     unreadable: Mapping[int, str] = field(default_factory=dict)
+    turned: Set[int] = frozenset()
+    unread: tuple[str, ...] = ()
 
     def frames(self, position: int) -> tuple[FrameRef, ...]:
         """The pictures that are seen of a sample, in time order; none of an unreadable one."""
@@ -79,6 +85,7 @@ class Corpus:
             digests=joined([self.digests_of(at) for at in positions]),
             starts=starts.astype(np.int64),
             unreadable={new: self.unreadable[old] for new, old in enumerate(positions) if old in self.unreadable},
+            turned={new for new, old in enumerate(positions) if old in self.turned},
         )
 
     @property
@@ -107,6 +114,7 @@ def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: Diges
         start += len(split.samples)
     lengths = Lengths(samples, cache, workers)
     unreadable: dict[int, str] = {}
+    turned: set[int] = set()
     parts: list[Keys] = []
     counts: list[int] = []
     for first in range(0, len(samples), HASHED_TOGETHER):
@@ -116,11 +124,17 @@ def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: Diges
                 unreadable[len(counts)] = row.what
                 counts.append(0)
             else:
-                counts.append(len(row))
-                held += row
+                if row.turned:
+                    turned.add(len(counts))
+                counts.append(len(row.digests))
+                held += row.digests
         parts.append(keys_of(held))
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Corpus(card, root, splits[0].layout, tuple(folds), samples, rule, lengths, joined(parts), starts, unreadable)
+    keys = joined(parts)
+    unread = tuple(sorted({file for split in splits for file in split.unread}))
+    return Corpus(
+        card, root, splits[0].layout, tuple(folds), samples, rule, lengths, keys, starts, unreadable, turned, unread
+    )
 
 
 class Lengths:
@@ -128,20 +142,32 @@ class Lengths:
 
     def __init__(self, samples: Sequence[Sample], cache: DigestCache, workers: int) -> None:
         files = list(dict.fromkeys(sample.media.file for sample in samples if isinstance(sample.media, Video)))
-        self._known = dict(zip(files, video_lengths(files, cache, workers), strict=True))
+        self._known = dict(zip(files, video_facts(files, cache, workers), strict=True))
 
     def video_length(self, file: str) -> int:
         """The number of frames; raises `DataError` where the file is not a readable video."""
         found = self._known[file]
         if isinstance(found, DataError):
             raise found
-        return found
+        return found.length
+
+    def turned(self, file: str) -> bool:
+        """Whether a video's metadata ask a viewer to turn it."""
+        found = self._known[file]
+        return not isinstance(found, DataError) and found.orientation != UPRIGHT
+
+
+class _Row(NamedTuple):
+    """The digests of a sample's frames, and whether any of them is to be turned."""
+
+    digests: list[bytes]
+    turned: bool
 
 
 def _hashed(
     samples: Sequence[Sample], rule: FrameSampling, lengths: Lengths, cache: DigestCache, workers: int
-) -> Iterator[list[bytes] | DataError]:
-    """The digests of each sample's frames, or what is wrong with them."""
+) -> Iterator[_Row | DataError]:
+    """What each sample's frames are, or what is wrong with them."""
     frames: list[tuple[FrameRef, ...] | DataError] = []
     for sample in samples:
         try:
@@ -149,19 +175,20 @@ def _hashed(
         except DataError as error:
             frames.append(error)
     blobs = list(dict.fromkeys(ref.blob for refs in frames if not isinstance(refs, DataError) for ref in refs))
-    by_blob = dict(zip(blobs, digests(blobs, cache, workers), strict=True))
+    by_blob = dict(zip(blobs, seen(blobs, cache, workers), strict=True))
     for refs in frames:
         if isinstance(refs, DataError):
             yield refs
             continue
-        yield _row(refs, [by_blob[ref.blob] for ref in refs])
+        yield _row(refs, [by_blob[ref.blob] for ref in refs], lengths)
 
 
-def _row(refs: Sequence[FrameRef], found: Sequence[bytes | DataError]) -> list[bytes] | DataError:
-    """The digests of frames, of those of their files; the first file that cannot be read stands for all."""
-    row = []
-    for ref, digest in zip(refs, found, strict=True):
-        if isinstance(digest, DataError):
-            return digest
-        row.append(digest if ref.index is None else video_frame_digest(digest, ref.index))
-    return row
+def _row(refs: Sequence[FrameRef], found: Sequence[Seen | DataError], lengths: Lengths) -> _Row | DataError:
+    """What frames are, by what their files are; the first file that cannot be read stands for all."""
+    row, turned = [], False
+    for ref, file in zip(refs, found, strict=True):
+        if isinstance(file, DataError):
+            return file
+        row.append(file.digest if ref.index is None else video_frame_digest(file.digest, ref.index))
+        turned |= file.orientation != UPRIGHT if ref.index is None else lengths.turned(ref.blob.file)
+    return _Row(row, turned)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import inspect
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.cards.schema import DatasetCard, Layout
+from bench.data.formats import PICTURES, VIDEOS, suffix
+from bench.data.readers.tree import some
 from bench.data.samples import Frames, Sample, Split, Still, Video
-from bench.errors import BenchError, DataError, UnknownName
+from bench.errors import BenchError, DataError, UnknownName, counted
 
 Reader = Callable[..., list[Sample]]
 KINDS = {Still: "picture", Frames: "folder of frames", Video: "video"}
@@ -46,7 +51,39 @@ def open_split(card: DatasetCard, root: Path, fold: str) -> Split:
             f" (layout {layout.name!r})",
             "check that the root is this dataset's",
         )
-    return Split(card.name, fold, layout.name, tuple(samples))
+    return Split(card.name, fold, layout.name, tuple(samples), tuple(_unread(layout, root, samples)))
+
+
+def unread_note(root: Path, unread: Sequence[str]) -> str:
+    """What is to be said of files among a dataset's samples that are not read; empty where there are none."""
+    if not unread:
+        return ""
+    verb = "is" if len(unread) == 1 else "are"
+    return f"{counted(len(unread), 'file')} below {root} {verb} not of a format that is read: {some(unread)}"
+
+
+def _unread(layout: Layout, root: Path, samples: Sequence[Sample]) -> list[str]:
+    """Files in the folders of the samples' pictures that no reader takes, and that are not the layout's lists."""
+    stated = (*layout.needs, *(value for value in layout.options.values() if isinstance(value, str)))
+    lists = [re.sub(r"\{.*?\}", "*", pattern) for pattern in stated]
+    found = []
+    for folder in sorted({folder for sample in samples for folder in _folders(sample)}):
+        with os.scandir(folder) as entries:
+            strange = [
+                os.path.relpath(entry.path, root)
+                for entry in entries
+                if suffix(entry.name) not in PICTURES | VIDEOS and not entry.name.startswith(".") and entry.is_file()
+            ]
+        found += [path for path in sorted(strange) if not any(fnmatch.fnmatch(path, each) for each in lists)]
+    return found
+
+
+def _folders(sample: Sample) -> Iterator[str]:
+    media = sample.media
+    if isinstance(media, Frames):
+        yield media.folder
+    elif isinstance(media, Video) or media.blob.whole:
+        yield os.path.dirname(media.file if isinstance(media, Video) else media.blob.file)  # noqa: PTH120  (many files)
 
 
 def find_layout(card: DatasetCard, root: Path) -> Layout:

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from bench.data import video_pool
 from bench.data.decode import read
+from bench.data.formats import VIDEOS, suffix
+from bench.data.orientation import UPRIGHT, of_picture
 from bench.data.samples import Blob
+from bench.data.video_pool import VideoFacts
 from bench.errors import DataError
 from bench.store.digests import BYTES
 
@@ -65,31 +68,47 @@ def fits(key: bytes, frames: Sequence[bytes]) -> bool:
     return len(key) != BYTES or key == clip_digest(frames) or [key] == list(frames)
 
 
+class Seen(NamedTuple):
+    """A blob that was read: its digest, and the orientation that it states (of a video, see `video_facts`)."""
+
+    digest: bytes
+    orientation: int
+
+
 def digests(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
-    """The digests of many blobs, each distinct one read at most once.
+    """The digests of many blobs; see `seen`."""
+    return [found if isinstance(found, DataError) else found.digest for found in seen(blobs, cache, workers)]
+
+
+def seen(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list[Seen | DataError]:
+    """The digests and orientations of many blobs, each distinct one read at most once.
 
     Args:
         blobs: any, also the same one several times.
-        cache: remembers the digests of whole files between runs; slices of a file are always hashed.
+        cache: remembers those of whole files between runs; slices of a file are always read.
         workers: threads that read and hash.
 
     Returns:
-        For each blob its digest, or what is wrong with it.
+        What each blob is, or what is wrong with it.
     """
     distinct = list(dict.fromkeys(blobs))
     whole = [blob for blob in distinct if blob.whole]
     slices = [blob for blob in distinct if not blob.whole]
-    found: dict[Blob, bytes | DataError] = dict(zip(slices, _parallel(_or_error(digest), slices, workers), strict=True))
+    found: dict[Blob, Seen | DataError] = dict(zip(slices, _parallel(_or_error(_seen), slices, workers), strict=True))
     files = [blob.file for blob in whole]
-    known = (cache or DigestCache(None)).remembered("digest", files, _digest_of_file, workers)
-    found.update(zip(whole, known, strict=True))
+    known = (cache or DigestCache(None)).remembered("seen", files, _seen_file, workers)
+    for blob, value in zip(whole, known, strict=True):
+        found[blob] = value if isinstance(value, DataError) else Seen(value[:BYTES], value[BYTES])
     return [found[blob] for blob in blobs]
 
 
-def video_lengths(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[int | DataError]:
-    """The number of frames of many videos, or what is wrong with them."""
-    found = (cache or DigestCache(None)).remembered("length", files, _length_of_file, workers)
-    return [value if isinstance(value, DataError) else int.from_bytes(value, "big") for value in found]
+def video_facts(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[VideoFacts | DataError]:
+    """What many videos state, or what is wrong with them."""
+    found = (cache or DigestCache(None)).remembered("video", files, _video_facts, workers)
+    return [
+        value if isinstance(value, DataError) else VideoFacts(int.from_bytes(value[:-1], "big"), value[-1])
+        for value in found
+    ]
 
 
 def file_hashes(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[bytes | DataError]:
@@ -128,10 +147,10 @@ class DigestCache:
         Raises:
             DataError: the file is not a readable video.
         """
-        (found,) = video_lengths([file], self, 1)
+        (found,) = video_facts([file], self, 1)
         if isinstance(found, DataError):
             raise found
-        return found
+        return found.length
 
     def remembered(
         self, what: str, files: Sequence[str], compute: Callable[[str], bytes], workers: int
@@ -238,8 +257,15 @@ def _stamp(file: str) -> _Stamp | DataError:
     return _Stamp(key, now - stat.st_ctime_ns > FRESH_NS)
 
 
-def _digest_of_file(file: str) -> bytes:
-    return digest(Blob(file))
+def _seen(blob: Blob) -> Seen:
+    data = read(blob)
+    pictured = blob.codec == "image" and suffix(blob.file) not in VIDEOS
+    return Seen(digest_of(blob, data), of_picture(data) if pictured else UPRIGHT)
+
+
+def _seen_file(file: str) -> bytes:
+    found = _seen(Blob(file))
+    return found.digest + bytes([found.orientation])
 
 
 def _sha256_of_file(file: str) -> bytes:
@@ -250,8 +276,9 @@ def _sha256_of_file(file: str) -> bytes:
         raise DataError(f"{file} cannot be read: {error.strerror or error}") from None
 
 
-def _length_of_file(file: str) -> bytes:
-    return video_pool.length(Path(file)).to_bytes(8, "big")
+def _video_facts(file: str) -> bytes:
+    found = video_pool.facts(Path(file))
+    return found.length.to_bytes(8, "big") + bytes([found.orientation])
 
 
 S = TypeVar("S")

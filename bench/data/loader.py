@@ -174,7 +174,7 @@ def _decode_stills(item: Item, pixels: Pixels, size: int) -> Array:
     if not fits(item.key, [digests[ref] for ref in item.frames]):
         others = f", or another of {len(data)} frames," if len(data) > 1 else ""
         raise DataError(f"{item.frames[0].blob.path}{others} changed while the run was going: run again")
-    done = {ref: prepare(decoded(found, ref.blob), pixels, size) for ref, found in data.items()}
+    done = {ref: prepare(decoded(found, ref.blob, pixels.orientation), pixels, size) for ref, found in data.items()}
     return done[item.frames[0]][None] if len(item.frames) == 1 else np.stack([done[ref] for ref in item.frames])
 
 

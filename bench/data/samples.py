@@ -119,9 +119,11 @@ class Split:
         fold: one of the card's folds.
         layout: the name of the card's layout in which it was found.
         samples: in the reader's order.
+        unread: files among the samples' that are of no format that is read; below the root, sorted.
     """
 
     dataset: str
     fold: str
     layout: str
     samples: tuple[Sample, ...]
+    unread: tuple[str, ...] = ()

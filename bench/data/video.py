@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from bench.cards.input_protocol import Orientation
+from bench.data.formats import FFMPEG
+from bench.data.orientation import OTHER, UPRIGHT, of_matrix, turned, turned_back
 from bench.errors import DataError
 
 MAX_PIXELS = 80_000_000
@@ -36,7 +40,10 @@ class VideoReader(Protocol):
     announced: int
 
     def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
-        """Frames `[H, W, 3]` in RGB by index, each once, in the file's order; raises where one cannot be decoded."""
+        """Frames `[H, W, 3]` in RGB as they are stored, by index, each once, in the file's order.
+
+        Raises where one cannot be decoded.
+        """
         ...
 
 
@@ -44,10 +51,8 @@ class AvVideo:
     """Reads through PyAV."""
 
     def __init__(self, path: Path) -> None:
-        import av
-
         self._path = path
-        with av.open(str(path)) as container:
+        with container_of(path) as container:
             if not container.streams.video:
                 raise ValueError("it has no video stream")
             stream = container.streams.video[0]
@@ -57,10 +62,8 @@ class AvVideo:
 
     def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
         """Frames by index."""
-        import av
-
         wanted = set(indices)
-        with av.open(str(self._path)) as container:
+        with container_of(self._path) as container:
             for index, frame in enumerate(container.decode(video=0)):
                 if not wanted:
                     return
@@ -72,10 +75,12 @@ class AvVideo:
 
 
 class DecordVideo:
-    """Reads through decord."""
+    """Reads through decord, what PyAV can open: decord cannot be told which containers it may take a file for."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        with container_of(path):
+            pass
         self.length = len(self._open())
         self.announced = 0
 
@@ -83,16 +88,46 @@ class DecordVideo:
         """Frames by index."""
         reader = self._open()
         wanted = set(indices)
+        orientation = stated_orientation(self._path)  # decord turns frames by it, by quarters alone
+        if orientation not in (1, 3, 6, 8):
+            raise ValueError("its display matrix is more than a turn by quarters")
         for index in range(max(wanted, default=-1) + 1):
             frame = reader.next()
             if index in wanted:
-                yield index, frame.asnumpy()
+                yield index, turned_back(frame.asnumpy(), orientation)
 
     def _open(self) -> Any:
         import decord
 
         decord.logging.set_level(decord.logging.QUIET)
         return decord.VideoReader(str(self._path), ctx=decord.cpu(0), num_threads=1)
+
+
+def container_of(path: Path) -> Any:
+    """PyAV's container of a file; none that names other files, and none that is not in the file itself."""
+    import av
+
+    return av.open(str(path), options={"format_whitelist": ",".join(FFMPEG), "protocol_whitelist": "file"})
+
+
+def stated_orientation(path: Path) -> int:
+    """The orientation that a video's display matrix states; see `bench.data.orientation`.
+
+    Raises:
+        ValueError: PyAV decodes no frame, which alone tells, and the container is one that can state an orientation.
+    """
+    import av
+    from av.sidedata.sidedata import Type
+
+    with container_of(path) as container:
+        try:
+            frame = next(container.decode(video=0))
+        except (av.FFmpegError, StopIteration):
+            if "mp4" in container.format.name or "matroska" in container.format.name:
+                raise ValueError("its orientation cannot be read") from None
+            return UPRIGHT
+        matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+        return UPRIGHT if matrix is None else of_matrix(bytes(matrix))
 
 
 READERS: tuple[Callable[[Path], VideoReader], ...] = (AvVideo, DecordVideo)
@@ -131,14 +166,34 @@ class OpenedVideo:
                 "the file is cut short: fetch it again",
             )
 
-    def decode(self, indices: Sequence[int]) -> Iterator[tuple[int, Frame]]:
+    @cached_property
+    def orientation(self) -> int:
+        """What the file's metadata state; see `bench.data.orientation`.
+
+        Raises:
+            DataError: no frame can be decoded that would tell.
+        """
+        try:
+            return stated_orientation(self._path)
+        except Exception as error:
+            raise DataError(f"{self._path}: {_first_line(error)}", "fetch the file again") from None
+
+    def decode(self, indices: Sequence[int], orientation: Orientation = "stored") -> Iterator[tuple[int, Frame]]:
         """Frames `[H, W, 3]` in RGB, uint8, each with its index, in the file's order.
 
         Where a reader fails half-way the next one begins again: a frame may come twice, and the later one holds.
 
         Raises:
-            DataError: an index lies outside the video, or no reader can decode it.
+            DataError: an index lies outside the video, no reader can decode it, or it is to be turned by less than a quarter.
         """
+        if orientation == "shown" and self.orientation != UPRIGHT:
+            if self.orientation == OTHER:
+                raise DataError(
+                    f"{self._path}: its display matrix does not turn it by quarters", "write the file again"
+                )
+            for index, frame in self.decode(indices):
+                yield index, turned(frame, self.orientation)
+            return
         outside = [index for index in indices if not 0 <= index < self.length]
         if outside:
             raise DataError(f"{self._path}: frame {outside[0]} is wanted, but it has {self.length} frames")

@@ -18,14 +18,14 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 import bench
-from bench.cards.input_protocol import Pixels
+from bench.cards.input_protocol import Orientation, Pixels
 from bench.data.transforms import prepare
 from bench.data.video import Frame, in_order
 from bench.errors import BenchError, DataError
@@ -39,17 +39,32 @@ PIPE_BYTES = 2**20
 QUOTED = 200
 
 
-def length(path: Path) -> int:
-    """The number of frames of a video file.
+class VideoFacts(NamedTuple):
+    """What a video file states: its number of frames, and its orientation as `bench.data.orientation` counts them."""
+
+    length: int
+    orientation: int
+
+
+def facts(path: Path) -> VideoFacts:
+    """What a video file states.
 
     Raises:
         DataError: no reader opens it, it is cut short, or the decoder crashed or hung on it.
     """
     with closing(_ask(path, {})) as answers:
-        return int(next(answers).body["length"])
+        body = next(answers).body
+        return VideoFacts(int(body["length"]), int(body["orientation"]))
 
 
-def decode(path: Path, indices: Sequence[int]) -> Generator[tuple[int, Frame], None, None]:
+def length(path: Path) -> int:
+    """The number of frames of a video file; raises as `facts`."""
+    return facts(path).length
+
+
+def decode(
+    path: Path, indices: Sequence[int], orientation: Orientation = "stored"
+) -> Generator[tuple[int, Frame], None, None]:
     """Frames `[H, W, 3]` in RGB, uint8, each with its index: every wanted one at least once, in the file's order.
 
     A frame may come twice, where the second reader had to begin again; the later one holds.
@@ -57,7 +72,7 @@ def decode(path: Path, indices: Sequence[int]) -> Generator[tuple[int, Frame], N
     Raises:
         DataError: an index lies outside the video, no reader can decode it, or the decoder crashed or hung on it.
     """
-    with closing(_ask(path, {"indices": [int(index) for index in indices]})) as answers:
+    with closing(_ask(path, {"indices": [int(index) for index in indices], "orientation": orientation})) as answers:
         for answer in answers:
             yield from zip(answer.body["indices"], answer.arrays, strict=True)
 
@@ -81,11 +96,15 @@ def prepared(path: Path, indices: Sequence[int], pixels: Pixels, size: int) -> I
         BenchError: the protocol resizes to less than it crops.
     """
     if pixels.stage == "tensor":
-        for index, frame in decode(path, indices):
+        for index, frame in decode(path, indices, pixels.orientation):
             yield index, prepare(Image.fromarray(frame), pixels, size)
         return
-    facts = {"pixels": pixels.model_dump(mode="json"), "size": size}
-    with closing(_ask(path, {"indices": [int(index) for index in indices], "prepare": facts})) as answers:
+    request = {
+        "indices": [int(index) for index in indices],
+        "orientation": pixels.orientation,
+        "prepare": {"pixels": pixels.model_dump(mode="json"), "size": size},
+    }
+    with closing(_ask(path, request)) as answers:
         for answer in answers:
             yield from zip(answer.body["indices"], answer.arrays, strict=True)
 

@@ -1,6 +1,6 @@
 """The process in which video files are opened and decoded; `bench.data.video_pool` starts it and talks to it.
 
-A request is `{"path": ...}`, answered by the number of frames, or `{"path": ..., "indices": [...]}`, answered by messages of a
+A request is `{"path": ...}`, answered by the number of frames and the orientation, or `{"path": ..., "indices": [...]}`, answered by messages of a
 few frames, in the file's order, and one that says it is done; with `"prepare"` the frames are brought to a network's size
 here, so that less goes through the pipe. Nothing that a file does to a decoder leaves this process: where
 it takes too long or too much memory, the process ends.
@@ -52,11 +52,11 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
     _deadline(request["seconds"])
     video = OpenedVideo(Path(request["path"]))
     if "indices" not in request:
-        wire.send(answers, {"length": video.length})
+        wire.send(answers, {"length": video.length, "orientation": video.orientation})
         return
     finish = _preparation(request.get("prepare"))
     held: list[tuple[int, Frame]] = []
-    for index, frame in video.decode(request["indices"]):
+    for index, frame in video.decode(request["indices"], request["orientation"]):
         held.append((index, finish(frame)))
         if sum(frame.nbytes for _, frame in held) >= MESSAGE_BYTES:
             _send(held, answers)

@@ -57,6 +57,7 @@ def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
     """
     marks = []
     for card, corpus in {corpus.card.name: (corpus.card, corpus) for corpus in plan.corpora.values()}.values():
+        marks += [*_as_stored(plan, corpus), *_without_samples(corpus)]
         if session.limit:
             marks.append(Mark(note=f"at most {session.limit} samples per fold of {card.label}", dataset=card.name))
             continue
@@ -70,6 +71,38 @@ def check_data(plan: Plan, session: Session, allow: Allowances) -> list[Mark]:
             )
         if differences:
             marks.append(Mark(note=f"class counts of {card.label} differ from the card's", dataset=card.name))
+    return marks
+
+
+def _as_stored(plan: Plan, corpus: Corpus) -> list[Mark]:
+    """Samples that a viewer shows turned, where a protocol takes them as they are stored."""
+    names = sorted(
+        {
+            cell.source.protocol.name
+            for cell in plan.cells
+            if cell.dataset.name == corpus.card.name and cell.source.protocol.pixels.orientation == "stored"
+        }
+    )
+    if not names or not corpus.turned:
+        return []
+    note = (
+        f"{counted(len(corpus.turned), 'sample')} of {corpus.card.label} would be turned by a viewer, as metadata say;"
+        f" protocol {', '.join(names)} takes pixels as stored"
+    )
+    return [Mark(note=note, dataset=corpus.card.name)]
+
+
+def _without_samples(corpus: Corpus) -> list[Mark]:
+    """Classes that a fold has no sample of."""
+    marks = []
+    for fold in corpus.folds:
+        here = {sample.label for sample in corpus.samples[fold.start : fold.stop]}
+        empty = [name for label, name in enumerate(corpus.card.classes) if label not in here]
+        if empty:
+            note = (
+                f"fold {fold.name} of {corpus.card.label} has no sample of {', '.join(empty)}: not in its mean recall"
+            )
+            marks.append(Mark(note=note, dataset=corpus.card.name))
     return marks
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.cards.prompts import texts as prompt_texts
+from bench.data.datasets import unread_note
+from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.loader import Item, stream
 from bench.data.samples import Blob, Frames, Media, Still, Video
 from bench.data.sampling import frames_of
@@ -20,23 +23,26 @@ from bench.run.heads import Heads
 from bench.run.session import Session
 from bench.scoring.zeroshot import logits, pool, softmax
 
-VIDEO_ENDINGS = {".mp4", ".avi", ".mkv", ".mov", ".webm"}
+log = logging.getLogger(__name__)
 
 
 def media_of(path: Path) -> Media:
     """What a path holds: a folder is a clip's frames, a video by its ending, anything else a picture."""
     if path.is_dir():
-        names = tuple(sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith(".")))
+        files = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        names = tuple(name for name in files if suffix(name) in PICTURES)
         if not names:
-            raise DataError(f"{path} is an empty folder", "name a folder with a clip's frames")
+            raise DataError(f"{path} holds no picture of a format that is read", "name a folder with a clip's frames")
+        if note := unread_note(path, [name for name in files if name not in names]):
+            log.warning("%s", note)
         return Frames(str(path), names, len(names))
-    return Video(str(path)) if path.suffix.lower() in VIDEO_ENDINGS else Still(Blob(str(path)))
+    return Video(str(path)) if suffix(path.name) in VIDEOS else Still(Blob(str(path)))
 
 
 def embed_media(
     session: Session, source: Source, paths: Sequence[Path], *, device: str, batch: int | None, projected: bool = False
 ) -> Floats:
-    """One row a path: the mean over its frames, through the head first where `projected`.
+    """One row per path: the mean over its frames as a viewer shows them, through the head first where `projected`.
 
     Raises:
         DataError: a file cannot be read.
@@ -44,7 +50,8 @@ def embed_media(
     import torch
 
     network = session.side(source.variant, "image")
-    tower = DeviceEncoder(network, network.load(device), source.protocol.pixels, device)
+    pixels = source.protocol.pixels.model_copy(update={"orientation": "shown"})
+    tower = DeviceEncoder(network, network.load(device), pixels, device)
     together = batch or DEFAULT_BATCH  # a few files are encoded sooner than a batch size is found
     heads = Heads(session)
     rows = []
@@ -53,7 +60,7 @@ def embed_media(
         per_frame = network.facts.sees == "images"
         items = [Item(str(n).encode(), (ref,)) for n, ref in enumerate(frames)] if per_frame else [Item(b"0", frames)]
         done = []
-        for part in stream(items, source.protocol.pixels, network.facts.size, workers=session.workers, batch=together):
+        for part in stream(items, pixels, network.facts.size, workers=session.workers, batch=together):
             if part.failures:
                 raise DataError(part.failures[0].reason, "name a file that can be read")
             done.append(tower(torch.from_numpy(part.pixels)))

@@ -23,6 +23,7 @@ from bench.cards.input_protocol import FrameSampling
 from bench.cards.schema import DatasetCard, EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
 from bench.data.corpus import Corpus, Fold, open_corpus
+from bench.data.datasets import unread_note
 from bench.data.digest import DigestCache, file_hashes
 from bench.errors import DataError, WeightsError
 from bench.models.network import Network
@@ -151,6 +152,8 @@ class Session:
         key = corpus_key(card, rule)
         if key not in self._corpora:
             corpus = open_corpus(card, self.settings.data_root(card), rule, self.digest_cache, self.workers)
+            if note := unread_note(corpus.root, corpus.unread):
+                self.warn(note)
             self._corpora[key] = limited(corpus, self.limit) if self.limit and card.labelled else corpus
         return self._corpora[key]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import bench.data.digest as module
-from bench.data.digest import DigestCache, digest, digests, video_frame_digest, video_lengths
+from bench.data.digest import DigestCache, digest, digests, video_facts, video_frame_digest
 from bench.data.samples import Blob
 from bench.errors import DataError
 
@@ -183,11 +183,11 @@ def test_lengths_of_videos_are_remembered_apart_from_their_digests(film, tmp_pat
     (tmp_path / "clips/broken.mp4").write_bytes(b"")
     cache = DigestCache(tmp_path / "cache")
     assert digests([Blob(str(path))], cache, 1) == [digest(Blob(str(path)))]
-    found = video_lengths([path, tmp_path / "clips/broken.mp4"], cache, 2)
-    assert found[0] == 12
+    found = video_facts([path, tmp_path / "clips/broken.mp4"], cache, 2)
+    assert found[0] == (12, 1)
     assert "broken.mp4 is an empty video" in str(found[1])
     cache.close()
-    monkeypatch.setattr(module.video_pool, "length", lambda path: pytest.fail("opened again"))
+    monkeypatch.setattr(module.video_pool, "facts", lambda path: pytest.fail("opened again"))
     assert DigestCache(tmp_path / "cache").video_length(path) == 12
     assert digests([Blob(str(path))], DigestCache(tmp_path / "cache"), 1) == [digest(Blob(str(path)))]
 
@@ -196,7 +196,7 @@ def test_without_a_folder_lengths_are_remembered_for_the_time_being(film, settle
     path = film("a.mp4", "libx264", count=12)
     cache = DigestCache(None)
     assert cache.video_length(path) == 12
-    monkeypatch.setattr(module.video_pool, "length", lambda path: pytest.fail("opened again"))
+    monkeypatch.setattr(module.video_pool, "facts", lambda path: pytest.fail("opened again"))
     assert cache.video_length(path) == 12
 
 

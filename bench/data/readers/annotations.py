@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.data.formats import PICTURES, suffix
 from bench.data.readers.lists import Labels, unique
-from bench.data.readers.tree import PICTURES, Kind, MediaFinder, Tree, inside, some, stem, suffix
+from bench.data.readers.tree import Kind, MediaFinder, Tree, inside, some, stem
 from bench.data.samples import Sample
 from bench.errors import DataError
 

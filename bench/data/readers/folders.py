@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.readers.lists import Labels, unique
-from bench.data.readers.tree import PICTURES, VIDEOS, Kind, MediaFinder, Tree, inside, some, suffix
+from bench.data.readers.tree import Kind, MediaFinder, Tree, inside, some
 from bench.data.samples import Sample
 from bench.errors import DataError
 
@@ -56,15 +57,25 @@ def read(
         if index is None:
             continue
         place = f"{base}/{folder}" if base else folder
-        for name in sorted(tree.listing(place) or {}):
+        inside_it = sorted(tree.listing(place) or {})
+        if inside_it and not any(_is_media(tree, f"{place}/{name}") for name in inside_it):
+            raise DataError(
+                f"{root / place}: none of its {len(inside_it)} files is of a format that is read: {some(inside_it)}",
+                f"convert them; read are {' '.join(sorted(PICTURES | VIDEOS))}",
+            )
+        for name in inside_it:
             inner = f"{place}/{name}"
-            if tree.kind(inner) is Kind.FILE and suffix(name) not in PICTURES | VIDEOS:
+            if not _is_media(tree, inner):
                 continue
             media = finder.find(inner)
             if media is not None:
                 samples.append(Sample(f"{folder}/{name}", index, media))
     finder.require()
     return unique(samples, root / base)
+
+
+def _is_media(tree: Tree, path: str) -> bool:
+    return tree.kind(path) is not Kind.FILE or suffix(path) in PICTURES | VIDEOS
 
 
 def _word(folder: str) -> str:

@@ -8,11 +8,10 @@ from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
+from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.samples import Blob, Frames, Media, Still, Video
 from bench.errors import DataError
 
-PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
-VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".wmv", ".flv", ".mpg", ".mpeg"})
 SHOWN = 5
 
 
@@ -21,11 +20,6 @@ class Kind(Enum):
 
     FILE = "file"
     FOLDER = "folder"
-
-
-def suffix(name: str) -> str:
-    """The lower-case suffix of a file name with its dot, or an empty text."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122  (a Path per file costs more than the listing itself)
 
 
 def some(names: Iterable[str]) -> str:
@@ -93,7 +87,7 @@ class Tree:
         kind = self.kind(path)
         if kind is None:
             return None
-        full = os.path.join(self.root, path)  # noqa: PTH118  (see `suffix`)
+        full = os.path.join(self.root, path)  # noqa: PTH118  (a Path per file costs more than the listing itself)
         if kind is Kind.FOLDER:
             names = self._frames_in(path)
             return Frames(full, names, len(names))

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.data.formats import PICTURES
 from bench.data.readers.lists import Labels, text_lines, unique, whole
-from bench.data.readers.tree import PICTURES, Kind, Tree, inside, some
+from bench.data.readers.tree import Kind, Tree, inside, some
 from bench.data.samples import Blob, Sample, Still
 from bench.errors import DataError
 
