@@ -70,6 +70,22 @@ def vectors(rows: Array | None, count: int) -> pa.Array:
     return pa.ListArray.from_arrays(numbers(offsets, pa.int32()), flat)
 
 
+def groups(table: pa.Table) -> Array:
+    """`[N]` which rows are alike in every column: numbers from 0 on, in the order in which groups first appear."""
+    found: Array = np.zeros(table.num_rows, np.int64)
+    for column in table.columns:
+        chunks = pa.chunked_array([chunk.cast(_plain(chunk.type)) for chunk in column.chunks], _plain(column.type))
+        coded = chunks.combine_chunks().dictionary_encode(null_encoding="encode")
+        values = _values(coded.indices, np.int32)
+        _, first, found = np.unique(found * len(coded.dictionary) + values, return_index=True, return_inverse=True)
+        found = np.argsort(np.argsort(first))[found.reshape(-1)]
+    return found
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
+
+
 def to_numbers(column: pa.ChunkedArray, dtype: Any) -> Array:
     """A column of numbers without nulls as an array."""
     return np.concatenate([_values(chunk, dtype) for chunk in column.chunks] or [np.empty(0, dtype)])

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import bench
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.records import columns
 from bench.records.manifest import SCHEMA_VERSION, MachineFacts, Manifest, read_manifest
 
@@ -118,6 +118,13 @@ class Record:
             facts = self.manifest.datasets.get(part.cell.dataset)
             if facts is None:
                 raise BenchError(f"{file}: the manifest has no dataset {part.cell.dataset!r}", "run it again")
+            stated = facts.folds.get(part.fold, 0)
+            if not stated - len(facts.missing) <= len(set(part.samples)) == len(part.samples) <= stated:
+                raise BenchError(
+                    f"{file}: {counted(len(part.samples), 'row')} for {counted(len(set(part.samples)), 'sample')} of "
+                    f"{part.cell.dataset}, fold {part.fold}, where the manifest states {stated}",
+                    "run it again",
+                )
             for name, values, lowest in (("label", part.labels, 0), ("prediction", part.predictions, NO_CLASS)):
                 if len(values) and not lowest <= values.min() <= values.max() < len(facts.classes):
                     raise BenchError(
@@ -262,26 +269,52 @@ def _as_table(part: FoldPredictions, classes: Sequence[str]) -> pa.Table:
 
 
 def read_predictions(path: Path) -> Iterator[FoldPredictions]:
-    """A predictions file, a cell and fold at a time, in the order written.
+    """A predictions file, a cell and fold at a time, in the order in which they first appear.
+
+    What belongs together is known by the rows alone: other programs write other row groups, and other orders.
 
     Raises:
         BenchError: the file is not readable.
     """
     try:
         file = pq.ParquetFile(path)
-        for number in range(file.num_row_groups):
-            yield from _parts(file.read_row_group(number))
-    except (OSError, pa.ArrowException) as error:
+        if file.metadata.num_rows:
+            yield from map(_part, _by_cell(file))
+    except (OSError, pa.ArrowException, KeyError) as error:
         raise BenchError(f"{path} is not readable: {error}", "run it again") from error
 
 
-def _parts(table: pa.Table) -> Iterator[FoldPredictions]:
-    """Row groups are written a cell and fold at a time, so one row tells all."""
-    if not table.num_rows:
+def _by_cell(file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """The rows of each cell and fold. One at a time is held where they lie together, as a run writes them."""
+    numbers = columns.groups(file.read([*_KEY, "seed"]))
+    ends = np.append(np.nonzero(np.diff(numbers))[0] + 1, len(numbers))
+    if len(ends) > numbers.max() + 1:
+        order = np.argsort(numbers, kind="stable")
+        table = file.read().take(pa.array(order))
+        for number in range(numbers.max() + 1):
+            first, last = np.searchsorted(numbers[order], [number, number + 1])
+            yield table.slice(first, last - first)
         return
+    held: list[pa.Table] = []
+    at = 0
+    following = iter(ends.tolist())
+    end = next(following)
+    for group in range(file.num_row_groups):
+        table = file.read_row_group(group)
+        while table.num_rows:
+            held.append(table.slice(0, end - at))
+            at += held[-1].num_rows
+            table = table.slice(held[-1].num_rows)
+            if at == end:
+                yield pa.concat_tables(held)
+                held, end = [], next(following, 0)
+
+
+def _part(table: pa.Table) -> FoldPredictions:
+    """The rows of one cell and fold, so one row tells which."""
     first = {name: table[name][0].as_py() for name in (*_KEY, "seed")}
     fold = first.pop("fold")
-    yield FoldPredictions(
+    return FoldPredictions(
         CellKey(**first),
         fold,
         [value.as_py() for value in table["sample"]],

@@ -41,7 +41,11 @@ def rewrite(record: Path, wrong: dict[str, float], copies: int, seeds: int = 1) 
             said = np.where(rng.random(len(labels)) < share, (labels + 1) % 3, labels).astype(np.int16)
             cell = part.cell._replace(seed=seed if seeds > 1 else None)
             parts.append(records.FoldPredictions(cell, part.fold, samples, labels, said))
-    manifest = opened.manifest
+    datasets = {
+        name: facts.model_copy(update={"folds": {fold: count * copies for fold, count in facts.folds.items()}})
+        for name, facts in opened.manifest.datasets.items()
+    }
+    manifest = opened.manifest.model_copy(update={"datasets": datasets})
     (record / "manifest.json").unlink()
     (record / "predictions.parquet").unlink()
     for path in record.iterdir():

@@ -10,8 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from small_manifest import small_manifest
+from small_world import World
 
 from bench.errors import BenchError
 from bench.records import record as records
@@ -121,3 +125,37 @@ def test_what_a_killed_run_left_half_written_is_removed_and_a_living_ones_is_not
         path.mkdir()
     records.write(tmp_path / "run", small_manifest(), [part()])
     assert not dead.exists() and living.exists() and elsewhere.exists()
+
+
+SAVED_AGAIN: dict[str, Any] = {
+    "by pandas": lambda file: pd.read_parquet(file).to_parquet(file),
+    "in groups of one row": lambda file: pq.write_table(pq.read_table(file), file, row_group_size=1),
+    "in groups that are no cells": lambda file: pq.write_table(pq.read_table(file), file, row_group_size=7),
+    "by sample": lambda file: pq.write_table(pq.read_table(file).sort_by("sample"), file),
+    "in another order": lambda file: pd.read_parquet(file).sample(frac=1, random_state=0).to_parquet(file),
+}
+
+
+@pytest.mark.parametrize("how", SAVED_AGAIN)
+def test_a_predictions_file_that_was_saved_again_gives_the_same_tables(world: World, how: str) -> None:
+    run = world.run("--methods", "clip,exp-clip", "--datasets", "tiny-faces,tiny-clips", "--device", "cpu")
+    assert run.code == 0, run.err
+    (record,) = world.records()
+    before = world.call("table", "--run", str(record), "--format", "markdown").out
+    assert "Tiny Faces" in before
+    SAVED_AGAIN[how](record / "predictions.parquet")
+    assert world.call("table", "--run", str(record), "--format", "markdown").out == before
+
+
+def test_rows_that_are_there_twice_or_gone_are_told(world: World) -> None:
+    world.run("--methods", "clip", "--datasets", "tiny-faces", "--device", "cpu")
+    (record,) = world.records()
+    file = record / "predictions.parquet"
+    whole = pq.read_table(file)
+    for rows, said in (
+        (pa.concat_tables([whole, whole]), "30 rows for 15 samples"),
+        (whole.slice(1), "14 rows for 14"),
+    ):
+        pq.write_table(rows, file)
+        answer = world.call("table", "--run", str(record))
+        assert answer.code == 2 and said in answer.err and "the manifest states 15" in answer.err
