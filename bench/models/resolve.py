@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.models.source import source_hash
 
 
 def adapter_class(ref: str) -> type[Any]:
@@ -39,15 +40,15 @@ def adapter_class(ref: str) -> type[Any]:
 def identity(ref: str) -> dict[str, str]:
     """What stands for the adapter's code in a store key: its name and version, never its path.
 
-    A class that states no `version`, and every class in a file beside a card, is known by the hash of its source, so
-    that whoever is still writing it never sees results of an older text.
+    A class that states no `version`, and every class in a file beside a card, is known by the hash of its source and of
+    what it imports from beside it, so that whoever is still writing it never sees results of an older text.
     """
     cls = adapter_class(ref)
     module_name, _, class_name = ref.rpartition(":")
     beside_card = module_name.endswith(".py")
     version = getattr(cls, "version", None)
     if beside_card or not isinstance(version, str):
-        version = "source-" + hashlib.blake2b(_source(cls).read_bytes(), digest_size=8).hexdigest()
+        version = f"source-{source_hash(_source(cls))}"
     return {"adapter": class_name if beside_card else ref, "version": version}
 
 
@@ -64,11 +65,13 @@ def moved_to(module: str, class_name: str) -> str:
 
 
 def _from_file(path: Path) -> Any:
-    text = path.read_bytes()
-    name = f"bench_adapter_{hashlib.blake2b(str(path).encode() + text, digest_size=6).hexdigest()}"
+    """The module of a file; what lies beside it can be imported from it with a leading dot, whatever other cards have there."""
+    if not path.is_file():
+        raise ImportError(f"there is no file {path}")
+    name = f"bench_adapter_{hashlib.blake2b(f'{path} {source_hash(path)}'.encode(), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)])
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)

@@ -7,7 +7,6 @@ the run is lost by it: what was stored stays, and the same command goes on from 
 from __future__ import annotations
 
 import collections
-import hashlib
 import importlib.util
 import os
 import signal
@@ -24,6 +23,7 @@ from bench.models import contract
 from bench.models.contract import FaceDetector
 from bench.models.isolated.environment import clean, ensure
 from bench.models.resolve import moved_to
+from bench.models.source import source_hash
 from bench.process import wire
 
 if TYPE_CHECKING:
@@ -93,9 +93,8 @@ def isolated_identity(adapter: str, facts: EnvironmentFacts) -> dict[str, str]:
     found, _, _ = _location(adapter).rpartition(":")
     if not found.endswith(".py"):
         return {"adapter": adapter, "environment": facts.key}
-    source = hashlib.blake2b(Path(found).read_bytes(), digest_size=8).hexdigest()
     name = class_name if stated.endswith(".py") else adapter
-    return {"adapter": name, "version": f"source-{source}", "environment": facts.key}
+    return {"adapter": name, "version": f"source-{source_hash(Path(found))}", "environment": facts.key}
 
 
 def _location(adapter: str) -> str:

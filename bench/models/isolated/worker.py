@@ -63,7 +63,9 @@ def _private_streams() -> tuple[BinaryIO, BinaryIO]:
 def _load(facts: dict[str, Any]) -> Any:
     module_name, _, class_name = facts["adapter"].rpartition(":")
     if module_name.endswith(".py"):
-        spec = importlib.util.spec_from_file_location("isolated_adapter", module_name)
+        spec = importlib.util.spec_from_file_location(
+            "isolated_adapter", module_name, submodule_search_locations=[str(Path(module_name).parent)]
+        )
         if spec is None or spec.loader is None:
             raise ImportError(f"{module_name} is not a Python file")
         module = importlib.util.module_from_spec(spec)
