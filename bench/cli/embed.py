@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from bench.run.session import Session
 
 PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
+DETECTOR = click.option(
+    "--detector",
+    default="",
+    metavar="NAME",
+    help="Cut the faces out first, as `bench prepare` does; they are seen whole by default.",
+)
 
 
 @click.command()
 @PATHS
 @click.option("--method", required=True, metavar="NAME[:AXIS=VALUE]", help="Whose encoder.")
+@DETECTOR
 @click.option("--text", "texts", multiple=True, help="A text to embed; may be repeated.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
 @click.option("--projected", is_flag=True, help="After the method's head, and over the clip's frames.")
@@ -31,6 +38,7 @@ def embed(
     *,
     inputs: tuple[Path, ...],
     method: str,
+    detector: str,
     texts: tuple[str, ...],
     protocol: str,
     projected: bool,
@@ -45,7 +53,9 @@ def embed(
     import numpy as np
 
     from bench.errors import BenchError
+    from bench.run.checks import MINIATURE
     from bench.run.embed import embed_media, embed_texts
+    from bench.run.single_files import opened
 
     if to.suffix not in (".npz", ".parquet"):
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
@@ -56,17 +66,19 @@ def embed(
     names = [*map(str, inputs), *texts]
     rows = []
     if inputs:
-        rows.append(embed_media(session, source, inputs, device=name, batch=batch, projected=projected))
+        with opened(session, inputs, detector) as media:
+            rows.append(embed_media(session, source, media, device=name, batch=batch, projected=projected))
     if texts:
         rows.append(embed_texts(session, source, texts, device=name, projected=projected))
     table = np.concatenate(rows)
+    note = MINIATURE if session.settings.miniature else ""
     if to.suffix == ".npz":
-        np.savez(to, names=np.array(names), embeddings=table)
+        np.savez(to, names=np.array(names), embeddings=table, note=note)
     else:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        pq.write_table(pa.table({"name": names, "embedding": list(table)}), to)
+        pq.write_table(pa.table({"name": names, "embedding": list(table)}, metadata={"note": note}), to)
     click.echo(f"{to}: {table.shape[0]} x {table.shape[1]} of {source.variant}, protocol {source.protocol.name}")
     return 0
 
@@ -74,6 +86,7 @@ def embed(
 @click.command()
 @PATHS
 @click.option("--method", required=True, metavar="NAME[:AXIS=VALUE]", help="Whose encoder and head.")
+@DETECTOR
 @click.option("--prompts", default="", metavar="NAME", help="Prompt set; the card's by default.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
 @click.option("--classes", required=True, help="A dataset whose classes to use, or words separated by commas.")
@@ -84,6 +97,7 @@ def predict(
     *,
     inputs: tuple[Path, ...],
     method: str,
+    detector: str,
     prompts: str,
     protocol: str,
     classes: str,
@@ -97,12 +111,14 @@ def predict(
     """Class probabilities of pictures, videos or folders of frames."""
     from bench.errors import BenchError
     from bench.run.embed import probabilities
+    from bench.run.single_files import opened
 
     if not inputs:
         raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
     session, source = _source(world, method, prompts, protocol, dtype, workers)
     names = _classes(session, classes)
-    table = probabilities(session, source, inputs, names, device=options.device_of(device), batch=batch)
+    with opened(session, inputs, detector) as media:
+        table = probabilities(session, source, media, names, device=options.device_of(device), batch=batch)
     rows = [
         {"input": str(path), **{name: float(p) for name, p in zip(names, row, strict=True)}}
         for path, row in zip(inputs, table, strict=True)

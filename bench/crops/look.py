@@ -23,6 +23,7 @@ LOOKED_AT = 12
 # faces on a tenth of the frame and less.
 SMALLEST_SHARE = 0.15
 SHOWN = 5
+OF_CROPS = f"a face crop has {SMALLEST_SHARE:.0%} and more), and the published numbers are of face crops"
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,7 @@ class Look:
         elif self.shares and self.share < SMALLEST_SHARE:
             said.append(
                 f"these look like whole scenes: the face covers {self.share:.0%} of the picture (median of"
-                f" {len(self.shares)}; a face crop has {SMALLEST_SHARE:.0%} and more), and the published numbers are of face"
-                f" crops\n  fix: bench prepare {dataset}"
+                f" {len(self.shares)}; {OF_CROPS}\n  fix: bench prepare {dataset}"
             )
         return said
 
@@ -77,6 +77,22 @@ def look(samples: Sequence[Sample], detector: Detector, count: int = LOOKED_AT) 
         if face is not None:
             shares.append(share_of(face, picture))
     return Look(seen, tuple(shares), tuple(unreadable))
+
+
+def scene_note(media: Media, detector: Detector) -> str:
+    """What is odd about the middle frame of a picture or clip; empty for a face crop.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    (frame,) = some_frames(media, 1)
+    face = largest_face(frame, detector)
+    if face is None:
+        return "no face was found in it"
+    share = share_of(face, frame)
+    if share >= SMALLEST_SHARE:
+        return ""
+    return f"this looks like a whole scene: the face covers {share:.0%} of the picture ({OF_CROPS}"
 
 
 def drawn(samples: Sequence[Sample], count: int) -> list[Sample]:

@@ -1,18 +1,14 @@
-"""Files that belong to no dataset through a method's encoder and head; nothing is stored."""
+"""Pictures, clips and texts that belong to no dataset, through a method's encoder and head; nothing is stored."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from bench.cards.prompts import texts as prompt_texts
-from bench.data.datasets import unread_note
-from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.loader import Item, stream
-from bench.data.samples import Blob, Frames, Media, Still, Video
+from bench.data.samples import Media
 from bench.data.sampling import frames_of
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder
 from bench.errors import BenchError, DataError
@@ -23,26 +19,11 @@ from bench.run.heads import Heads
 from bench.run.session import Session
 from bench.scoring.zeroshot import logits, pool, softmax
 
-log = logging.getLogger(__name__)
-
-
-def media_of(path: Path) -> Media:
-    """What a path holds: a folder is a clip's frames, a video by its ending, anything else a picture."""
-    if path.is_dir():
-        files = sorted(file.name for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        names = tuple(name for name in files if suffix(name) in PICTURES)
-        if not names:
-            raise DataError(f"{path} holds no picture of a format that is read", "name a folder with a clip's frames")
-        if note := unread_note(path, [name for name in files if name not in names]):
-            log.warning("%s", note)
-        return Frames(str(path), names, len(names))
-    return Video(str(path)) if suffix(path.name) in VIDEOS else Still(Blob(str(path)))
-
 
 def embed_media(
-    session: Session, source: Source, paths: Sequence[Path], *, device: str, batch: int | None, projected: bool = False
+    session: Session, source: Source, media: Sequence[Media], *, device: str, batch: int | None, projected: bool = False
 ) -> Floats:
-    """One row per path: the mean over its frames as a viewer shows them, through the head first where `projected`.
+    """One row per input: the mean over its frames as a viewer shows them, through the head first where `projected`.
 
     Raises:
         DataError: a file cannot be read.
@@ -55,8 +36,8 @@ def embed_media(
     together = batch or DEFAULT_BATCH  # a few files are encoded sooner than a batch size is found
     heads = Heads(session)
     rows = []
-    for path in paths:
-        frames = frames_of(media_of(path), source.protocol.frames, session.digest_cache)
+    for each in media:
+        frames = frames_of(each, source.protocol.frames, session.digest_cache)
         per_frame = network.facts.sees == "images"
         items = [Item(str(n).encode(), (ref,)) for n, ref in enumerate(frames)] if per_frame else [Item(b"0", frames)]
         done = []
@@ -82,9 +63,9 @@ def embed_texts(
 
 
 def probabilities(
-    session: Session, source: Source, paths: Sequence[Path], classes: Sequence[str], *, device: str, batch: int | None
+    session: Session, source: Source, media: Sequence[Media], classes: Sequence[str], *, device: str, batch: int | None
 ) -> Floats:
-    """Softmax of the scores `[len(paths), K]`.
+    """Softmax of the scores `[len(media), K]`.
 
     Raises:
         BenchError: the method is not a dual encoder.
@@ -92,7 +73,7 @@ def probabilities(
     network = session.side(source.variant, "image")
     if network.facts.model != "dual-encoder":
         raise BenchError(f"{source.variant} is a {network.facts.model}", "bench predict takes dual encoders")
-    pooled = embed_media(session, source, paths, device=device, batch=batch)
+    pooled = embed_media(session, source, media, device=device, batch=batch)
     spoken = session.side(source.variant, "text")
     model = spoken.load(device)
     texts = [encode_texts(spoken, model, row) for row in prompt_texts(source.prompts, classes)]

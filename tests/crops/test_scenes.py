@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from films import HeadPath, film, pictures
 from photo import FACE, Pasted, photograph, picture
@@ -126,3 +127,46 @@ def test_a_detector_that_breaks_its_contract_leaves_doctor_blind_and_not_broken(
     (cards / "spot.py").write_text((cards / "spot.py").read_text().replace("reshape(-1, 16)", "reshape(-1, 8)"))
     said = scenes.call("doctor", "scenes", "tiny-faces", "--detector", "spot", "--cards", cards, *scenes.flags)
     assert said.code == 0 and "pictures were not looked at: spot: detect returned" in said.out
+
+
+def test_single_files_that_are_scenes_are_remarked_on_and_cut_where_asked(world: Any, centerface: Any) -> None:
+    from bench.crops.look import largest_face
+
+    scene, crop = world.root / "scene.png", world.root / "crop.png"
+    photograph().save(scene)
+    face = largest_face(photograph(), centerface)
+    assert face is not None
+    cut(np.asarray(photograph()), square(face, 0.3), 224).save(crop)
+
+    def predicted(*args: Any) -> tuple[list[float], str]:
+        method = ("--method", "clip:backbone=B32", "--classes", "tiny-faces", "--json")
+        answer = world.call("predict", *args, *method, *world.flags)
+        assert answer.code == 0, answer.err
+        (row,) = json.loads(answer.out)
+        return [row[name] for name in ("happiness", "sadness", "anger")], answer.err
+
+    whole, said = predicted(scene)
+    assert re.search(r"scene.png: this looks like a whole scene: the face covers \d% of the picture", said)
+    assert "--detector centerface cuts the face out" in said
+    of_crop, nothing = predicted(crop)
+    by_detector, nothing_either = predicted(scene, "--detector", "centerface")
+    assert "scene" not in nothing + nothing_either
+    assert by_detector == of_crop != whole
+
+    to = world.root / "rows.npz"
+    flags = ("--method", "clip:backbone=B32", "--to", to, *world.flags)
+    assert "whole scene" in world.call("embed", scene, *flags).err
+    assert world.call("embed", scene, crop, "--detector", "centerface", *flags).code == 0
+
+
+def test_what_the_miniature_says_of_a_file_is_marked(world: Any) -> None:
+    photograph().save(world.root / "face.png")
+    answer = world.call(
+        "predict", world.root / "face.png", "--method", "clip:backbone=B32", "--classes", "raf-db", "--mini"
+    )
+    assert answer.code == 0 and "the numbers mean nothing about the real ones" in answer.err
+    for name in ("a.npz", "a.parquet"):
+        to = world.root / name
+        world.call("embed", "--text", "a face", "--method", "clip:backbone=B32", "--to", to, "--mini")
+    assert "mean nothing" in str(np.load(world.root / "a.npz")["note"])
+    assert b"mean nothing" in pq.read_schema(world.root / "a.parquet").metadata[b"note"]
