@@ -32,10 +32,25 @@ log = logging.getLogger(__name__)
 @click.option(
     "--answers", default="", metavar="COLUMN", help="A column of texts to read classes from, as of a generator."
 )
+@click.option(
+    "--parser",
+    type=click.Choice(["named", "exact"]),
+    default="named",
+    show_default=True,
+    help="How answers are read: the class that a text names, or a text that is nothing but its name.",
+)
 @options.cards
 @options.as_json
 def score(
-    *, file: Path, dataset: str, classes: str, aliases: str, answers: str, cards: tuple[Path, ...], as_json: bool
+    *,
+    file: Path,
+    dataset: str,
+    classes: str,
+    aliases: str,
+    answers: str,
+    parser: str,
+    cards: tuple[Path, ...],
+    as_json: bool,
 ) -> int:
     """UAR and WAR of a predictions file: CSV or Parquet with dataset, fold, label, prediction.
 
@@ -51,6 +66,7 @@ def score(
     reading = Reading(
         stated_classes(classes, list(frame["dataset"].unique()), catalog),
         catalog.aliases_of(aliases) if aliases else None,
+        parser,
     )
     groups, told = score_file(frame, catalog, reading, str(file))
     for line in told:

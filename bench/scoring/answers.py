@@ -15,7 +15,7 @@ The rule, in this order (the paper says only that the prediction is taken from t
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 UNUSABLE = -1
 
@@ -68,6 +68,17 @@ def parse(answer: str, classes: Sequence[str]) -> int:
         if found:
             return min(found)[2]
     return UNUSABLE
+
+
+def exact(answer: str, classes: Sequence[str]) -> int:
+    """The class whose name is the whole answer, whatever its letter case and the punctuation around it, or `UNUSABLE`."""
+    said = " ".join(each for each in _pieces(answer) if each[0].isalnum())
+    found = [number for number, name in enumerate(classes) if said == " ".join(_pieces(name))]
+    return found[0] if len(found) == 1 else UNUSABLE
+
+
+# What `bench score --parser` offers: the rule of this page, and one that takes nothing but a name.
+PARSERS: dict[str, Callable[[str, Sequence[str]], int]] = {"named": parse, "exact": exact}
 
 
 def parse_all(answers: Sequence[str], classes: Sequence[str]) -> list[int]:

@@ -14,7 +14,7 @@ from bench.cards.catalog import Catalog
 from bench.errors import BenchError, counted
 from bench.metrics.predictions import place
 from bench.metrics.score import GroupScore, score_frame
-from bench.scoring.answers import parse_all
+from bench.scoring.answers import PARSERS
 
 CARD = "card"
 SHOWN = 5
@@ -26,11 +26,13 @@ class Reading:
 
     Attributes:
         classes: dataset -> its class names in the order of the labels, for the datasets whose order was stated.
+        parser: of answers in words; one of `bench.scoring.answers.PARSERS`.
         aliases: words that may stand for class names; None takes class names alone.
     """
 
     classes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     aliases: AliasesCard | None = None
+    parser: str = "named"
 
 
 def stated_classes(stated: str, datasets: Sequence[str], catalog: Catalog) -> dict[str, Sequence[str]]:
@@ -89,7 +91,7 @@ def score_file(
             continue
         classes[name] = known
         if "answer" in frame:
-            found = np.array(parse_all(list(frame.loc[rows, "answer"]), known), object)
+            found = np.array([PARSERS[reading.parser](text, known) for text in frame.loc[rows, "answer"]], object)
             frame.loc[rows, "prediction"] = found
             lost = int((found == -1).sum())
             told.append(f"{name}: {counted(lost, 'answer')} of {len(found)} named no class, and counts as wrong")

@@ -15,10 +15,11 @@ from PIL import Image, ImageOps
 from small_world import CLASSES, World
 
 from bench.cards.input_protocol import Pixels
+from bench.crops.frames import each_frame
 from bench.data import video_pool
 from bench.data.decode import picture
 from bench.data.orientation import of_picture
-from bench.data.samples import Blob
+from bench.data.samples import Blob, Video
 from bench.data.video import AvVideo, DecordVideo, OpenedVideo
 from bench.errors import DataError
 
@@ -159,3 +160,10 @@ def test_single_files_are_seen_as_a_viewer_shows_them(world: World, bench: Calla
     assert answer.code == 0, answer.err
     first, second = json.loads(answer.out)
     assert [first[name] for name in CLASSES] == [second[name] for name in CLASSES]
+
+
+def test_a_detector_sees_a_turned_video_as_it_is_shown(film: MakeFilm) -> None:
+    path = with_matrix(film("turned.mp4", "libx264", count=4), *MATRICES[6])
+    stored = video_pool.frames(path, range(4))
+    shown = list(each_frame(Video(str(path))))
+    assert all(np.array_equal(after, as_exif_says(before, 6)) for before, after in zip(stored, shown, strict=True))

@@ -78,6 +78,8 @@ def test_answers_in_words_are_read_by_the_rule_of_generators(score: Any) -> None
     (group,) = json.loads(answer.out)
     assert (group["n"], group["no_class"], round(group["war"], 2)) == (3, 1, 33.33)
     assert "raf-db: 1 answer of 3 named no class" in answer.err
+    exact = json.loads(score(text, "--answers", "said", "--parser", "exact", "--json").out)[0]
+    assert (exact["n"], exact["no_class"], exact["war"]) == (3, 2, 0.0)
 
 
 def test_a_class_without_samples_is_told(score: Any) -> None:
