@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "float16", "bfloat16"]),
+    type=click.Choice(["float32", "tf32", "float16", "bfloat16"]),
     default="float32",
     show_default=True,
     help="Precision of the towers.",

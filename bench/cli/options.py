@@ -59,7 +59,7 @@ class BatchSize(click.IntRange):
 
 def compute(command: F) -> F:
     """Options that say what the networks run on."""
-    dtypes = click.Choice(["float32", "float16", "bfloat16"])
+    dtypes = click.Choice(["float32", "tf32", "float16", "bfloat16"])
     options = (
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
         click.option("--dtype", type=dtypes, default="float32", show_default=True, help="Precision of the towers."),

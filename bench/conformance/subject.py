@@ -14,6 +14,7 @@ from bench.cards.variant import Variant
 from bench.data.transforms import finish, prepare
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Network, encode_texts, respond
+from bench.models.precision import stored
 from bench.plan.cells import protocol_of
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ class Subject:
 
     def same(self, found: Array, expected: Array, otherwise: str, tolerance: float | None = None) -> None:
         """Fail unless two results are the same up to rounding."""
-        allowed = TOLERANCE[self.network.dtype] if tolerance is None else tolerance
+        allowed = TOLERANCE[stored(self.network.dtype)] if tolerance is None else tolerance
         apart = difference(found, expected)
         if not apart <= allowed:  # a NaN must not pass
             fail(f"{otherwise} (they differ by {apart:.2g} of the largest number, and {allowed:g} is allowed)")

@@ -20,6 +20,7 @@ from bench.errors import BenchError
 from bench.models import contract
 from bench.models.ask import Ask
 from bench.models.compiling import compile_networks, require_compiler
+from bench.models.precision import arithmetic, check_precision, stored
 from bench.models.resolve import adapter_class, identity
 from bench.process.patience import word_when_late
 
@@ -45,7 +46,7 @@ class Network:
         facts: the card's `[encoder]`.
         weights: role -> file or folder.
         hashes: role -> sha256 of it.
-        dtype: `float32`, `float16` or `bfloat16`: what the towers run in; features come out as float32.
+        dtype: what the towers run in, of `bench.models.precision.PRECISIONS`; features come out as float32.
         environment: the card's `[environment]`: the adapter then runs in it, in a worker process.
         compiled: whether it goes through `torch.compile`; for networks that are `compilable`.
     """
@@ -96,10 +97,11 @@ class Network:
             contract: the protocol it must implement, where that is not the one that its card's facts say.
 
         Raises:
-            BenchError: its options are not those of the card, or it does not implement the protocol it should, or its
+            BenchError: the device does not have the precision, its options are not those of the card, or it does not implement the protocol it should, or its
                 environment cannot be built, or it is to be compiled and there is no compiler.
             WeightsError: the checkpoint is not what the adapter can load.
         """
+        check_precision(self.dtype, device)
         contract = contract or CONTRACTS[self.facts.model, self.facts.sees]
         if self.environment is not None:
             return self._load_isolated(self.environment, contract, device)
@@ -108,7 +110,7 @@ class Network:
         cls = adapter_class(self.facts.adapter)
         try:
             with word_when_late(f"{self.method}: building {self.facts.adapter}"):
-                model = cls(weights=dict(self.weights), device=device, dtype=self.dtype, **self.facts.options)
+                model = cls(weights=dict(self.weights), device=device, dtype=stored(self.dtype), **self.facts.options)
         except BenchError:
             raise
         except Exception as error:
@@ -195,7 +197,7 @@ def _checked(network: Network, call: Any, *arguments: Any) -> Any:
     import torch
 
     try:
-        with torch.inference_mode(), word_when_late(f"{network.method}: {call.__name__}"):
+        with torch.inference_mode(), arithmetic(network.dtype), word_when_late(f"{network.method}: {call.__name__}"):
             return call(*arguments)
     except (BenchError, torch.OutOfMemoryError):
         raise

@@ -10,19 +10,19 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-PRECISIONS = ("float32", "float16", "bfloat16")
+DTYPES = ("float32", "float16", "bfloat16")
 
 
 def torch_dtype(name: str) -> torch.dtype:
     """The torch dtype of a precision's name.
 
     Raises:
-        UnknownName: it is none of `PRECISIONS`.
+        UnknownName: it is none of `DTYPES`.
     """
     import torch
 
-    if name not in PRECISIONS:
-        raise UnknownName("precision", name, PRECISIONS)
+    if name not in DTYPES:
+        raise UnknownName("precision", name, DTYPES)
     dtype: torch.dtype = getattr(torch, name)
     return dtype
 

@@ -11,6 +11,7 @@ from bench.cards.table_schema import TableCard
 from bench.engine.device_encoder import Machine, device_name
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.errors import counted
+from bench.models.precision import check_precision
 from bench.plan.cells import Choices, distinct_cells, sources
 from bench.records import record as records
 from bench.records.manifest import NOTHING_RAN, BatchFacts, ChosenFacts, DeviceFacts, Manifest
@@ -48,6 +49,7 @@ def run(
     Raises:
         BenchError: see `bench.errors`; what has been computed by then is in the store.
     """
+    check_precision(session.dtype, machine.device)
     begun = datetime.now(UTC)
     rows = {ref: sources(table, session.catalog, choices) for ref, table in tables.items()}
     plan = plan_cells(session, distinct_cells(tables, rows, session.catalog))

@@ -28,6 +28,7 @@ from bench.heads.targets import BLOCK, Faces, fill_queries, fill_targets
 from bench.heads.train import HeadToTrain, train
 from bench.models.contract import TeacherModel
 from bench.models.network import Network
+from bench.models.precision import arithmetic, check_precision
 from bench.plan.keys import text_key, vision_key
 from bench.plan.trainings import HeadKey, TeacherPasses, TrainingGroup, TrainingJob, refuse, target_keys
 from bench.process.progress import bar
@@ -63,6 +64,7 @@ def train_heads(
         BenchError: a variant states no training, or something it needs is not here or cannot be read. What is done by then
             is kept.
     """
+    check_precision(session.dtype, machine.device)
     plan = plan_cells(session, (), [training_job(session, variant, seeds) for variant in variants])
     check_complete(plan)
     outcome = fill(plan, session.store, machine)
@@ -88,7 +90,8 @@ def carry_out(
     for group in trainings:
         if group.lacking:
             assert group.corpus is not None
-            _GroupRun(group, group.corpus, session, machine).run(failures)
+            with arithmetic(session.dtype):
+                _GroupRun(group, group.corpus, session, machine).run(failures)
 
 
 @dataclass

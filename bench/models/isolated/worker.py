@@ -75,7 +75,18 @@ def _load(facts: dict[str, Any]) -> Any:
         module = importlib.import_module(module_name)
     weights = {role: Path(path) for role, path in facts["weights"].items()}
     cls = getattr(module, class_name)
-    return cls(weights=weights, device=facts["device"], dtype=facts["dtype"], **facts["options"])
+    _set_arithmetic(facts["dtype"] == "tf32")
+    dtype = "float32" if facts["dtype"] == "tf32" else facts["dtype"]
+    return cls(weights=weights, device=facts["device"], dtype=dtype, **facts["options"])
+
+
+def _set_arithmetic(tf32: bool) -> None:
+    """As `bench.models.precision.arithmetic` does it where networks run beside the harness."""
+    if _has_torch():
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+        torch.backends.cudnn.benchmark = False
 
 
 def _called(adapter: Any, request: wire.Message, device: str) -> tuple[dict[str, Any], list[Any]]:
