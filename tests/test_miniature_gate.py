@@ -14,9 +14,9 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 SHIFTED = """
 import numpy as np
-from bench.data import loader
-straight = loader.prepare
-loader.prepare = lambda *args: np.roll(straight(*args), 1, axis=-1)
+from bench.data import stills
+straight = stills.prepare
+stills.prepare = lambda *args: np.roll(straight(*args), 1, axis=-1)
 """
 REWORDED = """
 from bench.plan import cells

@@ -10,7 +10,7 @@ import numpy as np
 
 from bench.data.corpus import Corpus
 from bench.data.digest import clip_digest
-from bench.data.loader import Item
+from bench.data.stills import Item
 from bench.store.digests import Keys, Places, distinct, joined, keys_of, whole
 
 MADE_TOGETHER = 1024

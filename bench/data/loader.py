@@ -1,7 +1,7 @@
-"""From items to batches of prepared pixels, decoded by several threads ahead of whoever takes them.
+"""From items to batches of prepared pixels, decoded ahead of whoever takes them.
 
-Decoding and resizing release the interpreter lock, so threads scale; memory is bounded by the window of tasks ahead.
-What is decoded are the bytes that an item's key is the digest of, or the item fails: a row would stay under a wrong key for ever.
+Every batch is an array from the start, and each task fills its rows. Videos are decoded in processes of their own; pictures in
+threads or in the same processes, to the same bits (`FEW_WORKERS`). Memory is bounded by the batches ahead.
 """
 
 from __future__ import annotations
@@ -9,35 +9,27 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from dataclasses import dataclass, field
 from itertools import groupby, islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
-from bench.data.decode import decoded, read
-from bench.data.digest import digest, digest_of, fits, video_frame_digest
-from bench.data.samples import FrameRef
-from bench.data.transforms import prepare
+from bench.data import decoders
+from bench.data.digest import digest, fits, video_frame_digest
+from bench.data.shared import Piece
+from bench.data.stills import Array, Item, fill, fill_elsewhere
 from bench.data.video_pool import prepared
 from bench.errors import DataError
 
-STILLS_PER_TASK = 8
 BATCH_BYTES = 256 * 2**20
-
-Array = npt.NDArray[Any]
-
-
-class Item(NamedTuple):
-    """One input of a network: a picture, or the frames of a clip, under the digest its result is stored by.
-
-    Where nothing is stored the key may be any name that is not as long as a digest; see `bench.data.digest.fits`.
-    """
-
-    key: bytes
-    frames: tuple[FrameRef, ...]
+# So many threads are as fast as processes. With more, one interpreter cannot drive all of them: on 16 cores beside a GPU 4
+# threads fed 7,106 pictures of 224 px a second and 16 of them 5,907, where as many processes fed 13,355.
+FEW_WORKERS = 3
+STILLS_PER_TASK = 8
+# Asking a process costs the interpreter about as much as two pictures' share of it.
+STILLS_PER_REQUEST = 32
 
 
 class Failure(NamedTuple):
@@ -66,23 +58,36 @@ def stream(
         items: pictures and clips, each with one frame or more; those of one length stand together.
         pixels: the input protocol.
         size: side of the square output.
-        workers: decoding threads.
+        workers: threads or processes that decode.
         batch: items per batch at most; fewer where their pixels would pass `BATCH_BYTES`, and where the length changes.
     """
-    frame_bytes = _frame_bytes(pixels, size)
-    with closing(_outcomes(items, pixels, size, workers=workers, ahead=2 * batch, frame_bytes=frame_bytes)) as found:
-        for planned in batches(items, pixels, size, batch):
-            keys: list[bytes] = []
-            ready: list[Array] = []
-            failures: list[Failure] = []
-            for item, outcome in islice(found, len(planned)):
-                if isinstance(outcome, str):
-                    failures.append(Failure(item.key, outcome))
-                else:
-                    keys.append(item.key)
-                    ready.append(outcome)
-            empty = np.empty((0, 1, 3, size, size), np.uint8)
-            yield Batch(keys, np.stack(ready) if ready else empty, failures)
+    elsewhere = workers > FEW_WORKERS
+    per_task = STILLS_PER_REQUEST if elsewhere else STILLS_PER_TASK
+    ahead = max(2 * batch, 2 * workers * per_task if elsewhere else 0)
+    window: deque[_Filling] = deque()
+    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
+        try:
+            for task in _tasks(_placed(batches(items, pixels, size, batch), pixels, size, elsewhere), per_task):
+                future = pool.submit(_decode, task, pixels, size)
+                for filling in dict.fromkeys(place.filling for place in task):
+                    filling.tasks.append(future)
+                    if not window or window[-1] is not filling:
+                        window.append(filling)
+                last = window[-1]
+                while window[0] is not last and _too_far(window, ahead):
+                    yield window.popleft().filled()
+            while window:
+                yield window.popleft().filled()
+        finally:
+            for filling in window:
+                for future in filling.tasks:
+                    future.cancel()
+
+
+def get_ready(workers: int, items: int) -> None:
+    """Start the processes that will decode so many items, where processes will: they come up while networks are loaded."""
+    if workers > FEW_WORKERS:
+        decoders.POOL.ready(min(workers, -(-items // STILLS_PER_REQUEST)))
 
 
 def batches(items: Iterable[Item], pixels: Pixels, size: int, batch: int) -> Iterator[list[Item]]:
@@ -91,97 +96,109 @@ def batches(items: Iterable[Item], pixels: Pixels, size: int, batch: int) -> Ite
     A tower rounds a picture's features by what stands beside it in the batch. So whoever cuts the items into shards at
     these bounds gets the same features, to the bit, as whoever takes them all.
     """
-    frame_bytes = _frame_bytes(pixels, size)
+    frame_bytes = 3 * size * size * _dtype(pixels)().itemsize
     for frames, alike in groupby(items, key=lambda item: len(item.frames)):
         fitting = max(1, min(batch, BATCH_BYTES // (frames * frame_bytes)))
         while part := list(islice(alike, fitting)):
             yield part
 
 
-def _frame_bytes(pixels: Pixels, size: int) -> int:
-    return 3 * size * size * (4 if pixels.stage == "tensor" else 1)
+@dataclass(eq=False)
+class _Filling:
+    """A batch whose rows are being filled.
 
-
-Outcome = Array | str
-
-
-def _outcomes(
-    items: Iterable[Item], pixels: Pixels, size: int, *, workers: int, ahead: int, frame_bytes: int
-) -> Generator[tuple[Item, Outcome], None, None]:
-    """Each item with its pixels `[T, 3, S, S]`, or with the reason why there are none.
-
-    Decoding runs ahead of whoever takes them by `ahead` items, or by two batches' bytes where that is less.
+    Attributes:
+        piece: where its pixels lie in shared memory; None where this process alone sees them.
+        tasks: what fills it.
+        failures: row -> why it was not filled.
     """
-    window: deque[tuple[Sequence[Item], Future[list[Outcome]]]] = deque()
-    waiting = waiting_frames = 0
-    with ThreadPoolExecutor(max(1, workers), thread_name_prefix="decode") as pool:
-        try:
-            for task in _tasks(items):
-                window.append((task, pool.submit(_decode, task, pixels, size)))
-                waiting += len(task)
-                waiting_frames += _frames(task)
-                while waiting > ahead + len(task) or (
-                    len(window) > 1 and waiting_frames * frame_bytes > 2 * BATCH_BYTES
-                ):
-                    done, future = window.popleft()
-                    waiting -= len(done)
-                    waiting_frames -= _frames(done)
-                    yield from zip(done, future.result(), strict=True)
-            while window:
-                done, future = window.popleft()
-                yield from zip(done, future.result(), strict=True)
-        finally:
-            for _, future in window:
-                future.cancel()
+
+    items: list[Item]
+    pixels: Array
+    piece: Piece | None
+    tasks: list[Future[None]] = field(default_factory=list)
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def filled(self) -> Batch:
+        """The batch, once every task is done; rows that were not filled are taken out."""
+        for task in self.tasks:
+            task.result()
+        if not self.failures:
+            return Batch([item.key for item in self.items], self.pixels, [])
+        good = [row for row in range(len(self.items)) if row not in self.failures]
+        failures = [Failure(self.items[row].key, reason) for row, reason in sorted(self.failures.items())]
+        return Batch([self.items[row].key for row in good], self.pixels[good], failures)
 
 
-def _frames(task: Sequence[Item]) -> int:
-    return sum(len(item.frames) for item in task)
+class _Place(NamedTuple):
+    """An item, and the row that its pixels go to."""
+
+    item: Item
+    filling: _Filling
+    row: int
 
 
-def _tasks(items: Iterable[Item]) -> Iterator[list[Item]]:
+def _placed(planned: Iterable[list[Item]], pixels: Pixels, size: int, elsewhere: bool) -> Iterator[_Place]:
+    """Every item with its row; a batch's array is made when its first item comes."""
+    for items in planned:
+        shape = (len(items), len(items[0].frames), 3, size, size)
+        if elsewhere and items[0].frames[0].index is None:
+            array, piece = decoders.MEMORY.array(shape, _dtype(pixels))
+            filling = _Filling(items, array, piece)
+        else:
+            filling = _Filling(items, np.empty(shape, _dtype(pixels)), None)
+        for row, item in enumerate(items):
+            yield _Place(item, filling, row)
+
+
+def _dtype(pixels: Pixels) -> type[np.uint8 | np.float32]:
+    return np.float32 if pixels.stage == "tensor" else np.uint8
+
+
+def _too_far(window: Sequence[_Filling], ahead: int) -> bool:
+    """Whether batches that nobody has asked for hold too many items or bytes; of those beyond the first one counts none."""
+    later = list(window)[1:]
+    return sum(len(each.items) for each in later) >= ahead or sum(each.pixels.nbytes for each in later) > BATCH_BYTES
+
+
+def _tasks(places: Iterable[_Place], per_task: int) -> Iterator[list[_Place]]:
     """Items that are decoded together: pictures a few at a time, and frames of one video in one pass through it."""
-    task: list[Item] = []
-    for item in items:
-        first = item.frames[0]
+    task: list[_Place] = []
+    for place in places:
+        first = place.item.frames[0]
         if task:
-            head = task[0].frames[0]
+            head = task[0].item.frames[0]
             same_video = first.index is not None and head.index is not None and first.blob == head.blob
-            both_stills = first.index is None and head.index is None and len(item.frames) == 1
-            if not (same_video or (both_stills and len(task) < STILLS_PER_TASK)):
+            together = len(task) < per_task and len(place.item.frames) == 1 and place.filling is task[0].filling
+            if not (same_video or (first.index is None and head.index is None and together)):
                 yield task
                 task = []
-        task.append(item)
+        task.append(place)
     if task:
         yield task
 
 
-def _decode(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
-    if task[0].frames[0].index is not None:
-        return _decode_video(task, pixels, size)
-    results: list[Outcome] = []
-    for item in task:
+def _decode(task: Sequence[_Place], pixels: Pixels, size: int) -> None:
+    if task[0].item.frames[0].index is not None:
+        _decode_video(task, pixels, size)
+        return
+    filling = task[0].filling
+    if filling.piece is not None:
+        rows = [(place.row, place.item) for place in task]
+        failed = fill_elsewhere(filling.pixels.shape, filling.pixels.dtype, filling.piece, rows, pixels, size)
+        filling.failures.update(failed)
+        return
+    for place in task:
         try:
-            results.append(_decode_stills(item, pixels, size))
+            fill(filling.pixels[place.row], place.item, pixels, size)
         except DataError as error:
-            results.append(error.what)
-    return results
+            filling.failures[place.row] = error.what
 
 
-def _decode_stills(item: Item, pixels: Pixels, size: int) -> Array:
-    data = {ref: read(ref.blob) for ref in dict.fromkeys(item.frames)}
-    digests = {ref: digest_of(ref.blob, found) for ref, found in data.items()}
-    if not fits(item.key, [digests[ref] for ref in item.frames]):
-        others = f", or another of {len(data)} frames," if len(data) > 1 else ""
-        raise DataError(f"{item.frames[0].blob.path}{others} changed while the run was going: run again")
-    done = {ref: prepare(decoded(found, ref.blob, pixels.orientation), pixels, size) for ref, found in data.items()}
-    return done[item.frames[0]][None] if len(item.frames) == 1 else np.stack([done[ref] for ref in item.frames])
-
-
-def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outcome]:
+def _decode_video(task: Sequence[_Place], pixels: Pixels, size: int) -> None:
     """The items of one video. It is hashed after the decoder has read it, so that a change before that moment is found."""
-    wanted = sorted({ref.index for item in task for ref in item.frames if ref.index is not None})
-    blob = task[0].frames[0].blob
+    wanted = sorted({ref.index for place in task for ref in place.item.frames if ref.index is not None})
+    blob = task[0].item.frames[0].blob
     done: dict[int, Array] = {}
     fault = ""
     try:
@@ -191,12 +208,15 @@ def _decode_video(task: Sequence[Item], pixels: Pixels, size: int) -> list[Outco
     try:
         video = digest(blob)
     except DataError as error:
-        return [fault or error.what] * len(task)
-    results: list[Outcome] = []
-    for item in task:
+        for place in task:
+            place.filling.failures[place.row] = fault or error.what
+        return
+    for item, filling, row in task:
         indices = [ref.index for ref in item.frames if ref.index is not None]
         if not fits(item.key, [video_frame_digest(video, index) for index in indices]):
-            results.append(f"{blob.path} changed while the run was going: run again")
+            filling.failures[row] = f"{blob.path} changed while the run was going: run again"
+        elif fault:
+            filling.failures[row] = fault
         else:
-            results.append(fault or np.stack([done[index] for index in indices]))
-    return results
+            for frame, index in enumerate(indices):
+                filling.pixels[row, frame] = done[index]

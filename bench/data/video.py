@@ -1,6 +1,6 @@
 """Video files behind one small protocol: PyAV where it can, decord where it cannot.
 
-This is what the decoding process does (`video_worker.py`); everyone else asks `video_pool.py`.
+This is what the decoding process does (`decode_worker.py`); everyone else asks `video_pool.py`.
 
 Both decode from the start up to the last frame that is wanted. decord's own seeking returns other frames than it was
 asked for in AVI files with B-frames; decoding in order is exact there, and PyAV, which converts only the wanted frames,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.data.items import Items
-from bench.data.loader import stream
+from bench.data.loader import get_ready, stream
 from bench.engine.batch_size import choose
 from bench.engine.device_encoder import Machine, device_name
 from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
@@ -62,6 +62,7 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
     later = [work.network.key for group in groups for work in group]
     if groups or texts:
         outcome.device = device_name(machine.device)
+    get_ready(machine.workers, max((len(work.missing) for group in groups for work in group), default=0))
     # Texts come first where they stand alone, and beside the pictures of their network where there are any, so that a
     # network is loaded once and need not be held meanwhile.
     for work in texts:

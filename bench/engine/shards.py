@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
-from bench.data.loader import Failure, Item, batches, stream
+from bench.data.loader import Failure, batches, stream
+from bench.data.stills import Item
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.transfer import DeviceBatch, on_device, transfer_to
 from bench.errors import BenchError

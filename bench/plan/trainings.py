@@ -21,7 +21,7 @@ from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant, merged
 from bench.data.corpus import Corpus
 from bench.data.items import Items, inputs_of
-from bench.data.loader import Item
+from bench.data.stills import Item
 from bench.errors import BenchError, DataError, counted
 from bench.heads.keys import query_key, target_key
 from bench.models.network import Network

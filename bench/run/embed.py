@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.cards.prompts import texts as prompt_texts
-from bench.data.loader import Item, stream
+from bench.data.loader import stream
 from bench.data.samples import Media
 from bench.data.sampling import frames_of
+from bench.data.stills import Item
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder
 from bench.errors import BenchError, DataError
 from bench.heads.heads import Floats, Head

@@ -16,8 +16,8 @@ from bench.cards.input_protocol import FrameSampling
 from bench.data.corpus import Corpus
 from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
-from bench.data.loader import Item
 from bench.data.samples import Blob, FrameRef, Frames, Sample, Still
+from bench.data.stills import Item
 from bench.models.ask import EMBED, Ask
 from bench.plan.keys import row_key
 from bench.plan.plan import VisionWork

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from bench.cards.input_protocol import Pixels
-from bench.data import loader
-from bench.data.loader import Batch, Item, stream
+from bench.data import loader, stills
+from bench.data.loader import Batch, stream
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.data.video_pool import prepared
 
 SQUASH = Pixels()
@@ -86,8 +87,8 @@ def test_decoding_runs_ahead_by_two_batches_at_most(
 ) -> None:
     monkeypatch.setattr(loader, "BATCH_BYTES", 2 * 10 * 3 * SIZE * SIZE)
     begun: list[int] = []
-    straight = loader.read  # once an item: its frames are one picture
-    monkeypatch.setattr(loader, "read", lambda blob: begun.append(1) or straight(blob))
+    straight = stills.read  # once an item: its frames are one picture
+    monkeypatch.setattr(stills, "read", lambda blob: begun.append(1) or straight(blob))
     running = stream([clip(n, [picture(n)] * 10) for n in range(30)], SQUASH, SIZE, workers=1, batch=64)
     assert len(next(running).keys) == 2
     time.sleep(0.2)
@@ -140,14 +141,14 @@ def test_closed_early_it_leaves_no_thread_working(
     picture: Callable[[int], FrameRef], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[int] = []
-    straight = loader.read  # once an item: its frames are one picture
+    straight = stills.read  # once an item: its frames are one picture
 
     def slow(blob: Blob) -> object:
         time.sleep(0.02)
         done.append(1)
         return straight(blob)
 
-    monkeypatch.setattr(loader, "read", slow)
+    monkeypatch.setattr(stills, "read", slow)
     running = stream([clip(n, [picture(n)] * 2) for n in range(100)], SQUASH, SIZE, workers=2, batch=4)
     next(running)
     running.close()

@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 
 from bench.cards.input_protocol import Pixels
-from bench.data import video, video_pool
-from bench.data.loader import Item, stream
+from bench.data import decoders, video, video_pool
+from bench.data.loader import stream
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.errors import DataError
+from bench.process.workers import Pool
 
 MakeFilm = Callable[..., Path]
 
@@ -59,19 +61,19 @@ video.OpenedVideo.__init__.__defaults__ = ((Decoder,),)
 
 
 @pytest.fixture
-def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> video_pool.Pool:
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pool:
     """Processes in which decoders do as the files' names say."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(DECODER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")]))
-    pool = video_pool.Pool()
-    monkeypatch.setattr(video_pool, "POOL", pool)
+    pool = Pool(decoders.started)
+    monkeypatch.setattr(decoders, "POOL", pool)
     monkeypatch.setattr(video_pool, "PATIENCE", 2.5)
     yield pool
     pool.close()
 
 
-def pid(pool: video_pool.Pool) -> int:
+def pid(pool: Pool) -> int:
     (process,) = pool.idle()
     return process
 
@@ -108,7 +110,7 @@ def test_frames_are_those_that_the_reader_gives_here(film: MakeFilm) -> None:
     ],
 )
 def test_what_a_decoder_does_to_its_process_is_an_error_that_names_the_file(
-    pool: video_pool.Pool, film: MakeFilm, name: str, said: str
+    pool: Pool, film: MakeFilm, name: str, said: str
 ) -> None:
     good, bad = film("good.avi", "mpeg4"), film(name, "mpeg4")
     with pytest.raises(DataError) as caught:
@@ -117,7 +119,7 @@ def test_what_a_decoder_does_to_its_process_is_an_error_that_names_the_file(
     assert len(video_pool.frames(good, [1, 2, 3])) == 3
 
 
-def test_a_crash_costs_one_item_of_a_stream(pool: video_pool.Pool, film: MakeFilm) -> None:
+def test_a_crash_costs_one_item_of_a_stream(pool: Pool, film: MakeFilm) -> None:
     paths = [film(name, "mpeg4") for name in ("a.avi", "crash-frame.avi", "c.avi", "hang-open.avi", "e.avi")]
     items = [Item(bytes([n]), tuple(FrameRef(Blob(str(path)), i) for i in (1, 5))) for n, path in enumerate(paths)]
     batches = list(stream(items, Pixels(), 16, workers=2, batch=8))
@@ -125,11 +127,11 @@ def test_a_crash_costs_one_item_of_a_stream(pool: video_pool.Pool, film: MakeFil
     assert [failure.key[0] for batch in batches for failure in batch.failures] == [1, 3]
 
 
-def test_what_a_library_prints_is_no_message(pool: video_pool.Pool, film: MakeFilm) -> None:
+def test_what_a_library_prints_is_no_message(pool: Pool, film: MakeFilm) -> None:
     assert len(video_pool.frames(film("print-frame.avi", "mpeg4"), [1, 2, 3])) == 3
 
 
-def test_one_process_decodes_one_video_after_another(pool: video_pool.Pool, film: MakeFilm, tmp_path: Path) -> None:
+def test_one_process_decodes_one_video_after_another(pool: Pool, film: MakeFilm, tmp_path: Path) -> None:
     path = film("a.avi", "mpeg4")
     video_pool.length(path)
     first = pid(pool)
@@ -140,7 +142,7 @@ def test_one_process_decodes_one_video_after_another(pool: video_pool.Pool, film
     assert pid(pool) == first
 
 
-def test_a_process_that_ended_while_it_was_idle_is_replaced(pool: video_pool.Pool, film: MakeFilm) -> None:
+def test_a_process_that_ended_while_it_was_idle_is_replaced(pool: Pool, film: MakeFilm) -> None:
     path = film("a.avi", "mpeg4")
     video_pool.length(path)
     process = pid(pool)
@@ -149,7 +151,7 @@ def test_a_process_that_ended_while_it_was_idle_is_replaced(pool: video_pool.Poo
     assert video_pool.length(path) == 40
 
 
-def test_frames_that_nobody_waits_for_end_the_process(pool: video_pool.Pool, film: MakeFilm) -> None:
+def test_frames_that_nobody_waits_for_end_the_process(pool: Pool, film: MakeFilm) -> None:
     path = film("a.avi", "mpeg4")
     frames = video_pool.decode(path, range(40))
     assert next(frames)[0] == 0
@@ -158,7 +160,7 @@ def test_frames_that_nobody_waits_for_end_the_process(pool: video_pool.Pool, fil
     assert [index for index, _ in video_pool.decode(path, [3, 5])] == [3, 5]
 
 
-def test_threads_have_a_process_each_and_no_more(pool: video_pool.Pool, film: MakeFilm) -> None:
+def test_threads_have_a_process_each_and_no_more(pool: Pool, film: MakeFilm) -> None:
     path = film("a.avi", "mpeg4")
     threads = [threading.Thread(target=video_pool.length, args=(path,)) for _ in range(3)]
     for thread in threads:
@@ -170,8 +172,8 @@ def test_threads_have_a_process_each_and_no_more(pool: video_pool.Pool, film: Ma
 
 def test_no_process_is_left_when_the_run_is_killed(film: MakeFilm) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from bench.data import video_pool as p;"
-        "p.length(Path(sys.argv[1])); print(p.POOL.idle()[0], flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from bench.data import decoders as d, video_pool as p;"
+        "p.length(Path(sys.argv[1])); print(d.POOL.idle()[0], flush=True); time.sleep(60)"
     )
     run = subprocess.Popen([sys.executable, "-c", code, film("a.avi", "mpeg4")], stdout=subprocess.PIPE, text=True)
     assert run.stdout is not None

@@ -15,8 +15,9 @@ from asked import all_asked
 import bench.engine.batch_size
 from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
-from bench.data.loader import BATCH_BYTES, Item
+from bench.data.loader import BATCH_BYTES
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Trial, TrialNetwork, choose, fastest, trial_of
 from bench.engine.device_encoder import DeviceEncoder, Machine
 from bench.engine.ray.worker import Worker

@@ -13,6 +13,7 @@ from plain_method import write_method
 from small_world import Answer, World
 
 from bench.data import loader
+from bench.data.stills import Item
 from bench.records.record import open_record
 
 SEES = 'sees = "{}"\n[native.frames]\ncount = 4'
@@ -88,7 +89,7 @@ def test_names_that_are_no_digests_fit_whatever_is_decoded(tmp_path: Path) -> No
 
     Image.new("RGB", (20, 24)).save(tmp_path / "a.jpg")
     frames = (FrameRef(Blob(str(tmp_path / "a.jpg"))),)
-    items = [loader.Item(key, frames) for key in (b"0", b"a name longer than a digest", bytes(16))]
+    items = [Item(key, frames) for key in (b"0", b"a name longer than a digest", bytes(16))]
     (batch,) = loader.stream(items, Pixels(), 16, workers=1, batch=8)
     assert batch.keys == [b"0", b"a name longer than a digest"] and [failed.key for failed in batch.failures] == [
         bytes(16)

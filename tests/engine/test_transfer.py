@@ -18,8 +18,9 @@ from PIL import Image
 import bench.engine.shards
 from bench.cards.input_protocol import Pixels
 from bench.cards.schema import EncoderFacts
-from bench.data.loader import Batch, Item
+from bench.data.loader import Batch
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.engine.device_encoder import Machine
 from bench.engine.shards import NetworkWork, Shard
 from bench.engine.transfer import CudaTransfer, HostTransfer, on_device

@@ -46,10 +46,10 @@ def test_the_same_run_passes(world: Any, golden: Path) -> None:
 
 
 def test_a_shift_of_one_pixel_is_caught(world: Any, golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.data import loader
+    from bench.data import stills
 
-    straight = loader.prepare
-    monkeypatch.setattr(loader, "prepare", lambda *args: np.roll(straight(*args), 1, axis=-1))
+    straight = stills.prepare
+    monkeypatch.setattr(stills, "prepare", lambda *args: np.roll(straight(*args), 1, axis=-1))
     run_cold(world)
     answer = check(world, golden)
     assert answer.code == 1 and "input changed (pixels): tiny-faces, paper" in answer.out

@@ -14,8 +14,9 @@ import pytest
 from bench.cards.input_protocol import Pixels
 from bench.data.decode import decoded, picture, read
 from bench.data.digest import digest
-from bench.data.loader import Item, stream
+from bench.data.loader import stream
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals

@@ -8,8 +8,9 @@ import pytest
 from asked import all_asked
 
 from bench.cards.input_protocol import Pixels
-from bench.data.loader import Item, batches
+from bench.data.loader import batches
 from bench.data.samples import Blob, FrameRef
+from bench.data.stills import Item
 from bench.engine.ray.capacity import Capacity, capacity_of
 from bench.engine.shards import NetworkWork, Shard
 from bench.errors import BenchError

@@ -1,9 +1,10 @@
-"""The process in which video files are opened and decoded; `bench.data.video_pool` starts it and talks to it.
+"""The process in which files are decoded; `bench.data.decoders` starts it and talks to it.
 
-A request is `{"path": ...}`, answered by the number of frames and the orientation, or `{"path": ..., "indices": [...]}`, answered by messages of a
-few frames, in the file's order, and one that says it is done; with `"prepare"` the frames are brought to a network's size
-here, so that less goes through the pipe. Nothing that a file does to a decoder leaves this process: where
-it takes too long or too much memory, the process ends.
+A request about a video is `{"path": ...}`, answered by the number of frames and the orientation, or `{"path": ...,
+"indices": [...]}`, answered by messages of a few frames, in the file's order, and one that says it is done; with `"prepare"` the
+frames are brought to a network's size here, so that less goes through the pipe. A request about pictures is `{"stills": [...]}`:
+their pixels go into shared memory, and the answer says which rows could not be filled. Nothing that a file does to a decoder
+leaves this process: where it takes too long or too much memory, the process ends.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from PIL import Image
 
 from bench.cards.input_protocol import Pixels
+from bench.data.shared import Piece, SharedView
+from bench.data.stills import fill, heard
 from bench.data.transforms import prepare
 from bench.data.video import Frame, OpenedVideo
 from bench.errors import BenchError, DataError
@@ -43,13 +47,17 @@ def main() -> None:
             wire.send(answers, {"error": error.what, "fix": error.fix, "data": isinstance(error, DataError)})
         except Exception as error:
             wire.send(
-                answers, {"error": f"{request['path']} cannot be read as a video: {error!r}", "fix": "", "data": True}
+                answers,
+                {"error": f"{request.get('path', 'a picture')} cannot be decoded: {error!r}", "fix": "", "data": True},
             )
         _deadline(0)
 
 
 def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
     _deadline(request["seconds"])
+    if "stills" in request:
+        wire.send(answers, {"failures": _fill(request)})
+        return
     video = OpenedVideo(Path(request["path"]))
     if "indices" not in request:
         wire.send(answers, {"length": video.length, "orientation": video.orientation})
@@ -64,6 +72,25 @@ def _answer(request: dict[str, Any], answers: BinaryIO) -> None:
         _deadline(request["seconds"])
     _send(held, answers)
     wire.send(answers, {"done": True})
+
+
+def _fill(request: dict[str, Any]) -> dict[int, str]:
+    """Fill rows of shared memory; row -> why one could not be."""
+    array = _memory(request["memory"]).array(Piece(*request["piece"]), tuple(request["shape"]), request["dtype"])
+    pixels = Pixels(**request["pixels"])
+    failures = {}
+    for row, key, blobs in request["stills"]:
+        try:
+            fill(array[row], heard(key, blobs), pixels, request["size"])
+        except DataError as error:
+            failures[row] = error.what
+        _deadline(request["seconds"])
+    return failures
+
+
+@cache
+def _memory(fd: int) -> SharedView:
+    return SharedView(fd)
 
 
 def _preparation(facts: dict[str, Any] | None) -> Callable[[Frame], Frame]:
