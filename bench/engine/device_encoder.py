@@ -12,7 +12,7 @@ import numpy.typing as npt
 from bench.cards.input_protocol import Pixels
 from bench.errors import BenchError
 from bench.models.ask import EMBED, Ask
-from bench.models.network import Network, respond
+from bench.models.network import Later, Network, respond, respond_later
 from bench.records.record import processor
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ class DeviceEncoder:
     def __call__(
         self, pixels: Tensor, asks: Sequence[Ask] = (EMBED,), rows: Sequence[int] | None = None
     ) -> npt.NDArray[Any]:
-        """Prepared pixels to what `bench.models.network.respond` gives for them.
+        """`begin`, waited for."""
+        return self.begin(pixels, asks, rows)()
+
+    def begin(self, pixels: Tensor, asks: Sequence[Ask] = (EMBED,), rows: Sequence[int] | None = None) -> Later:
+        """Prepared pixels to what `bench.models.network.respond` gives for them; on a GPU it is not waited for.
 
         Args:
             pixels: `[B, T, 3, S, S]`, on the device or not.
@@ -70,7 +74,7 @@ class DeviceEncoder:
             BenchError: the adapter is at fault, or one input alone does not fit into the device's memory.
         """
         total = len(pixels) if rows is None else len(rows)
-        done: list[npt.NDArray[Any]] = []
+        begun: list[Later] = []
         position = 0
         while position < total:
             end = min(total, position + (self.limit or total))
@@ -78,9 +82,9 @@ class DeviceEncoder:
             if found is None:
                 self._halve(end - position)
             else:
-                done.append(found)
+                begun.append(found)
                 position = end
-        return np.concatenate(done)
+        return begun[0] if len(begun) == 1 else lambda: np.concatenate([part() for part in begun])
 
     def forward(self, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
         """One forward pass.
@@ -89,14 +93,17 @@ class DeviceEncoder:
             BenchError: the adapter is at fault.
             torch.OutOfMemoryError: memory does not suffice.
         """
-        return respond(self.network, self.model, self.finish(pixels.to(self.device)), asks)
+        return respond(self.network, self.model, self._finished(pixels), asks)
 
-    def _tried(self, pixels: Tensor, asks: Sequence[Ask], part: slice | list[int]) -> npt.NDArray[Any] | None:
+    def _finished(self, pixels: Tensor) -> Tensor:
+        return self.finish(pixels.to(self.device))
+
+    def _tried(self, pixels: Tensor, asks: Sequence[Ask], part: slice | list[int]) -> Later | None:
         """None where memory does not suffice. What the failed pass held is let go only once its error is."""
         import torch
 
         try:
-            return self.forward(pixels[part], asks)
+            return respond_later(self.network, self.model, self._finished(pixels[part]), asks)
         except torch.OutOfMemoryError:
             return None
 

@@ -7,6 +7,7 @@ where pixels and networks meet.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.transfer import DeviceBatch, on_device, transfer_to
 from bench.errors import BenchError
 from bench.models.ask import Ask
-from bench.models.network import Network, encode_texts
+from bench.models.network import Later, Network, encode_texts
 from bench.plan.keys import row_key
 from bench.process.progress import bar
 from bench.store.digests import Keys, Places, find, keys_of
@@ -38,6 +39,14 @@ class Rows(NamedTuple):
 
     digests: list[bytes]
     rows: npt.NDArray[Any]
+    inputs: int
+
+
+class _Begun(NamedTuple):
+    """Rows that a device may still be working on."""
+
+    digests: list[bytes]
+    rows: Later
     inputs: int
 
 
@@ -82,7 +91,7 @@ class NetworkWork:
     pixels: Pixels
     asks: Asks
 
-    def rows(self, batch: DeviceBatch, encoder: DeviceEncoder | None) -> list[Rows]:
+    def begin(self, batch: DeviceBatch, encoder: DeviceEncoder | None) -> list[_Begun]:
         """A batch's lacking items through the network; together where they are asked alike."""
         if encoder is None:
             return []
@@ -94,7 +103,7 @@ class NetworkWork:
         for asks, rows in by_asks.items():
             digests = [row_key(batch.keys[row], ask) for row in rows for ask in asks]
             some = None if len(rows) == len(batch.keys) else rows
-            found.append(Rows(digests, encoder(batch.pixels, asks, some), len(rows)))
+            found.append(_Begun(digests, encoder.begin(batch.pixels, asks, some), len(rows)))
         return found
 
 
@@ -113,6 +122,21 @@ class Step(NamedTuple):
     seconds: float
 
 
+class _Going(NamedTuple):
+    """A batch that every network has begun; its pixels are held until the step is taken."""
+
+    batch: DeviceBatch
+    rows: list[list[_Begun]]
+    seconds: float
+
+    def step(self) -> Step:
+        """What came of it, waited for."""
+        begun = time.perf_counter()
+        rows = [[Rows(part.digests, part.rows(), part.inputs) for part in parts] for parts in self.rows]
+        spent = self.seconds + time.perf_counter() - begun
+        return Step(len(self.batch.keys) + len(self.batch.failures), rows, self.batch.failures, spent)
+
+
 @dataclass(frozen=True)
 class Shard:
     """Items that are decoded once for several networks, and each network's share in them.
@@ -129,18 +153,32 @@ class Shard:
     batch: int = DEFAULT_BATCH
 
     def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Generator[Step, None, None]:
-        """Decode, and put every batch through every network that lacks something of it."""
+        """Decode, and put every batch through every network that lacks something of it.
+
+        On a GPU a step is given once the next batch is begun, so that it works on that while this one's rows are kept.
+        """
         encoders = [
             DeviceEncoder(work.network, model_of(work.network), work.pixels, machine.device) if len(work.asks) else None
             for work in self.works
         ]
         found = stream(self.items, self.pixels, self.size, workers=machine.workers, batch=self.batch)
         with closing(on_device(found, transfer_to(machine.device))) as ready:
-            for batch in ready:
-                begun = time.perf_counter()
-                rows = [work.rows(batch, encoder) for work, encoder in zip(self.works, encoders, strict=True)]
-                spent = time.perf_counter() - begun
-                yield Step(len(batch.keys) + len(batch.failures), rows, batch.failures, spent)
+            going: deque[_Going] = deque()
+            try:
+                for batch in ready:
+                    begun = time.perf_counter()
+                    rows = [work.begin(batch, encoder) for work, encoder in zip(self.works, encoders, strict=True)]
+                    going.append(_Going(batch, rows, time.perf_counter() - begun))
+                    while len(going) > machine.device.startswith("cuda"):
+                        yield going.popleft().step()
+            except GeneratorExit:
+                raise
+            except BaseException:  # what was begun before is kept
+                while going:
+                    yield going.popleft().step()
+                raise
+            while going:
+                yield going.popleft().step()
 
     def parts(self, batches_each: int) -> Iterator[Shard]:
         """The shard cut into smaller ones between batches, so that every batch is the one it would have been."""

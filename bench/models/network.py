@@ -6,7 +6,7 @@ Its identity is what its results are stored under. Loading is the only place whe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -148,8 +148,16 @@ def _members(contract: type[Any]) -> set[str]:
     return {name for name in (*dir(contract), *contract.__annotations__) if not name.startswith("_")}
 
 
+Later = Callable[[], npt.NDArray[Any]]
+
+
 def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
-    """What a network gives for every pair of an input and an ask, input by input.
+    """`respond_later`, waited for."""
+    return respond_later(network, model, pixels, asks)()
+
+
+def respond_later(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -> Later:
+    """What a network gives for every pair of an input and an ask, input by input; on a GPU it may not be there yet.
 
     Args:
         network: says which of the protocols the model implements.
@@ -159,7 +167,7 @@ def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -
             ranks them.
 
     Returns:
-        float32 `[B * len(asks), D]` (D is 1 for scores), or bytes `[B * len(asks)]` for answers.
+        What gives, once, float32 `[B * len(asks), D]` (D is 1 for scores), or bytes `[B * len(asks)]` for answers.
 
     Raises:
         BenchError: the adapter raised, or returned something of another shape than it must.
@@ -167,14 +175,16 @@ def respond(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -
     seen = pixels[:, 0] if network.facts.sees == "images" else pixels
     if network.facts.model == "dual-encoder":
         call = model.encode_images if network.facts.sees == "images" else model.encode_clips
-        return _rows(network, _checked(network, call, seen), len(seen))
+        return _later(network, _checked(network, call, seen), len(seen))
     if network.facts.model == "joint-scorer":
-        scores = _checked(network, model.score, seen, [ask.text for ask in asks])
-        return _rows(network, scores, len(seen), len(asks)).reshape(-1, 1)
+        scores = _later(network, _checked(network, model.score, seen, [ask.text for ask in asks]), len(seen), len(asks))
+        return lambda: scores().reshape(-1, 1)
     if asks[0].option is not None:
-        return _ranked(network, model, seen, asks)
+        ranked = _ranked(network, model, seen, asks)
+        return lambda: ranked
     columns = [_texts(network, _checked(network, model.answer, seen, ask.text), len(seen)) for ask in asks]
-    return np.array([text.encode() for row in zip(*columns, strict=True) for text in row])
+    answers = np.array([text.encode() for row in zip(*columns, strict=True) for text in row])
+    return lambda: answers
 
 
 def _ranked(network: Network, model: Any, pixels: Tensor, asks: Sequence[Ask]) -> npt.NDArray[Any]:
@@ -213,6 +223,11 @@ def _checked(network: Network, call: Any, *arguments: Any) -> Any:
 
 
 def _rows(network: Network, rows: Any, expected: int, width: int | None = None) -> npt.NDArray[np.float32]:
+    return _later(network, rows, expected, width)()
+
+
+def _later(network: Network, rows: Any, expected: int, width: int | None = None) -> Later:
+    """Rows of the right shape on their way to the host: a GPU goes on meanwhile."""
     import torch
 
     due = f"[{expected}, {'D' if width is None else width}]"
@@ -227,8 +242,27 @@ def _rows(network: Network, rows: Any, expected: int, width: int | None = None) 
             f"{network.method}: {network.facts.adapter} returned {found} for {expected} inputs",
             f"it must return {due}: one row per input, in order",
         )
-    array: npt.NDArray[np.float32] = rows.detach().to("cpu", torch.float32).numpy()
-    return array
+    if rows.device.type != "cuda":
+        # A copy: a row may be a corner of a tensor of every layer's size, which would be held with it.
+        array: npt.NDArray[np.float32] = rows.detach().to("cpu", torch.float32).numpy().copy()
+        return lambda: array
+    there = torch.empty(rows.shape, dtype=torch.float32, pin_memory=True)
+    there.copy_(rows.detach().float(), non_blocking=True)
+    copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
+    copied.record(torch.cuda.current_stream(rows.device))
+
+    def arrived() -> npt.NDArray[np.float32]:
+        try:
+            copied.synchronize()
+        except RuntimeError as error:  # what a GPU fails on it may tell as late as here
+            raise BenchError(
+                f"{network.method}: {network.facts.adapter} failed on the device: {error}",
+                "run it with CUDA_LAUNCH_BLOCKING=1",
+            ) from error
+        found: npt.NDArray[np.float32] = there.numpy()
+        return found
+
+    return arrived
 
 
 def _texts(network: Network, texts: Any, expected: int) -> list[str]:

@@ -15,6 +15,7 @@ from bench.models.checkpoint import load_into, uninitialized
 from bench.models.tensors import torch_dtype
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
 Activation = Literal["quick_gelu", "gelu"]
@@ -100,7 +101,7 @@ def build(
         source: the file, for messages.
         activation: what the weights were trained with; no file states it, and both load without a complaint.
         device: where it lives.
-        dtype: `float32`, or `float16`/`bfloat16`: matrices halved, normalisation in fp32, as OpenAI's code does.
+        dtype: `float32`, or `float16`/`bfloat16`: see `norms_in`.
 
     Returns:
         An open_clip `CLIP`.
@@ -122,7 +123,23 @@ def build(
     model.to(device)
     if half is not None:
         convert_weights_to_lp(model, dtype=half)
+        norms_in(model, half)
     return model.requires_grad_(False).eval()
+
+
+def norms_in(model: Any, dtype: torch.dtype) -> None:
+    """Let layer norms take and give half precision, as the matrices between them do.
+
+    Mean and deviation are still taken in float32, inside the kernel. OpenAI's code and open_clip turn the whole input to float32
+    and back around it instead: the same numbers but for the rounding of the norms' own weights, which OpenAI's files hold in
+    half precision anyway, and 620 MB more through the device's memory per norm for 256 pictures of ViT-B/16.
+    """
+    from open_clip.transformer import LayerNorm, LayerNormFp32
+
+    for module in model.modules():
+        if isinstance(module, LayerNormFp32):
+            module.__class__ = LayerNorm
+            module.to(dtype)
 
 
 def check_activation(model: Any, expected: Activation, *, source: Path) -> None:

@@ -134,6 +134,8 @@ def _named(architecture: str, state: checkpoint.StateDict, source: Path, device:
         if own is not None and scalar in state:
             state[scalar] = state[scalar].reshape(own.shape)
     checkpoint.load_into(model, state, source=source)
+    if dtype != "float32":
+        clip_tower.norms_in(model, torch_dtype(dtype))
     return model.requires_grad_(False).eval()
 
 
