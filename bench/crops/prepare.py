@@ -244,9 +244,9 @@ def _finish(
     paths = [unit.path for unit in placement.units if unit.path not in lost]
     crops = {entry.path: (entry.crops, entry.digest) for entry in journal.entries(paths)}
     for name, text in placement.lists({path: count for path, (count, _) in crops.items()}).items():
-        path = below(target, name, f"the card {placement.card.name}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
+        file = below(target, name, f"the card {placement.card.name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text)
     write_boxes(target / BOXES, journal.entries(paths))
     check_readable(placement, target, {path: count for path, (count, _) in crops.items()})
     without: list[str] = []
