@@ -14,13 +14,13 @@ The file is `bench.toml` in the working directory, or `fer-bench/config.toml` in
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bench.cards.schema import DatasetCard, Weight
+from bench.cards.toml_file import read_toml
 from bench.errors import BenchError, DataError, WeightsError
 
 ENV = "BENCH"
@@ -154,9 +154,9 @@ def _configuration(environ: Mapping[str, str], working_directory: Path) -> dict[
     for path in (working_directory / "bench.toml", base / "fer-bench" / "config.toml"):
         if path.is_file():
             try:
-                facts = tomllib.loads(path.read_text(encoding="utf-8"))
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise BenchError(f"{path} is not readable as TOML: {error}", "correct the file") from error
+                facts = read_toml(path)
+            except BenchError as error:
+                raise BenchError(f"{path}: {error.what}", error.fix) from error
             unknown = set(facts) - {"data", "weights", "store"}
             if unknown:
                 raise BenchError(f"{path}: unknown sections {sorted(unknown)}", "known: data, weights, store")

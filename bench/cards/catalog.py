@@ -6,7 +6,6 @@ A plug-in never shadows a built-in name.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -21,6 +20,7 @@ from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
 from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
+from bench.cards.toml_file import read_toml
 from bench.cards.variant import check_axes, merged
 from bench.errors import BenchError, UnknownName
 
@@ -224,7 +224,7 @@ def _entry_folder(entry: metadata.EntryPoint, catalog: Catalog) -> Path | None:
 
     try:
         spec = importlib.util.find_spec(entry.module)
-    except (ImportError, ValueError) as error:
+    except Exception as error:  # a package around the folder is imported for it, and may fail in any way
         catalog.broken.append(BrokenCard(f"entry point {entry.name}", f"{entry.value}: {error}"))
         return None
     if spec is None or not spec.submodule_search_locations:
@@ -239,9 +239,9 @@ def _read_folder(folder: Path | None, origin: str, catalog: Catalog) -> list[_Ra
         return raws
     for path in _toml_files(folder):
         try:
-            facts = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            catalog.broken.append(BrokenCard(str(path), f"not readable as TOML: {error}"))
+            facts = read_toml(path)
+        except BenchError as error:
+            catalog.broken.append(BrokenCard(str(path), error.what))
             continue
         kind = facts.get("kind")
         if not isinstance(kind, str) or kind not in SCHEMAS:
@@ -270,6 +270,8 @@ def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
             catalog.broken.append(BrokenCard(str(raw.path), _in_words(error)))
         except BenchError as error:
             catalog.broken.append(BrokenCard(str(raw.path), str(error)))
+        except (ValueError, ArithmeticError, RecursionError, OSError) as error:  # facts that no schema foresees
+            catalog.broken.append(BrokenCard(str(raw.path), f"{type(error).__name__}: {error}"))
 
 
 def _validate(raw: _Raw, methods: Mapping[str, _Raw]) -> AnyCard:

@@ -101,8 +101,8 @@ def check_axes(card: MethodCard) -> None:
         if axis not in card.default:
             raise BenchError(f"unnamed: {axis!r} has no default value", "state one under [default], or leave it out")
     for axis, values in card.axes.items():
-        for value in values:
-            _with_values(card, {axis: value})
+        for value, facts in values.items():
+            _with_values(card.model_copy(update={"axes": {axis: {value: facts}}}), {axis: value})
 
 
 def _with_values(card: MethodCard, axes: Mapping[str, str]) -> MethodCard:

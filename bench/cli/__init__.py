@@ -98,20 +98,27 @@ def cli(context: click.Context, *, verbose: bool, quiet: bool) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Entry point: user errors become one message and exit code 2."""
+    """Entry point: user errors become one message and exit code 2; what is written is safe for a terminal."""
+    from bench.process.terminal import shown
+
+    with shown():
+        sys.exit(_called(argv))
+
+
+def _called(argv: Sequence[str] | None) -> int:
     from bench.errors import BenchError
 
     try:
         result = cli.main(args=None if argv is None else list(argv), prog_name="bench", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("stopped; what was computed is kept", err=True)
-        sys.exit(130)
+        return 130
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
+        return 2
     except BenchError as error:
         click.echo(f"bench: {error}", err=True)
-        sys.exit(2)
+        return 2
     except BrokenPipeError:
-        sys.exit(0)
-    sys.exit(result if isinstance(result, int) else 0)
+        return 0
+    return result if isinstance(result, int) else 0

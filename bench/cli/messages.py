@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 import click
 
+from bench.process.terminal import printable
+
 
 class _ErrorStream(logging.Handler):
     """Writes to the error stream as it is at that moment, which may be another one than at the start."""
@@ -15,7 +17,8 @@ class _ErrorStream(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line."""
         try:
-            click.echo(self.format(record), err=True)
+            # A progress bar may have taken the stream's place, so the line is made printable here.
+            click.echo(printable(self.format(record)), err=True)
         except Exception:
             self.handleError(record)
 

@@ -25,17 +25,17 @@ cards = click.option("--cards", type=FOLDER, multiple=True, metavar="DIR", help=
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
 
 
+data = click.option(
+    "--data", multiple=True, metavar="[NAME=]PATH", help="A dataset's root, or a folder with one folder per dataset."
+)
+
+
 def world(command: F) -> F:
     """Options that say where things are."""
     options = (
         cards,
         click.option("--mini", is_flag=True, help="The embedded miniature: no data and no weights needed."),
-        click.option(
-            "--data",
-            multiple=True,
-            metavar="[NAME=]PATH",
-            help="A dataset's root, or a folder with one folder per dataset.",
-        ),
+        data,
         click.option("--weights", type=FOLDER, multiple=True, metavar="DIR", help="A folder with checkpoints."),
         click.option("--store", type=FOLDER, metavar="DIR", help="Where embeddings are kept."),
     )

@@ -18,13 +18,14 @@ from bench.crops.journal import Entry, Journal
 from bench.crops.load import Detector, versions
 from bench.crops.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counts_of, dump, read_manifest, write_boxes
 from bench.crops.place import Placement, Unit, check_readable, place
-from bench.crops.target import WORK, final_path, free_bytes, needed_bytes, opened_target, write_crops
+from bench.crops.target import WORK, below, final_path, free_bytes, needed_bytes, opened_target, write_crops
 from bench.crops.track import GAP, OVERLAP
 from bench.data.datasets import open_split, unread_note
 from bench.data.digest import DigestCache, digests, video_facts
 from bench.data.samples import Frames, Video
 from bench.errors import BenchError, DataError, counted
 from bench.process.progress import bar
+from bench.store.files import write_whole
 
 SHOWN = 10
 AHEAD = 8
@@ -108,6 +109,8 @@ def prepare(
 def _fill(
     target: Path, placement: Placement, detector: Detector, rules: CropRules, resources: Resources, plan: dict[str, Any]
 ) -> None:
+    for unit in placement.units:
+        final_path(target, unit, rules)
     frames = frame_counts(placement.units, resources)
     journal = Journal(target / WORK / "journal.jsonl")
     try:
@@ -243,8 +246,9 @@ def _finish(
     paths = [unit.path for unit in placement.units if unit.path not in lost]
     crops = {entry.path: (entry.crops, entry.digest) for entry in journal.entries(paths)}
     for name, text in placement.lists({path: count for path, (count, _) in crops.items()}).items():
-        (target / name).parent.mkdir(parents=True, exist_ok=True)
-        (target / name).write_text(text, encoding="utf-8")
+        file = below(target, name, f"the card {placement.card.name}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, text)
     write_boxes(target / BOXES, journal.entries(paths))
     check_readable(placement, target, {path: count for path, (count, _) in crops.items()})
     without: list[str] = []

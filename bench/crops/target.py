@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
@@ -111,8 +111,36 @@ def write_crops(target: Path, unit: Unit, surveyed: Surveyed, rules: CropRules) 
 
 
 def final_path(target: Path, unit: Unit, rules: CropRules) -> Path:
-    """Where a sample's crops lie in the end: a folder, or a picture's file."""
-    return target / (f"{unit.path}{rules.suffix}" if unit.still else unit.path)
+    """Where a sample's crops lie in the end: a folder, or a picture's file.
+
+    Raises:
+        BenchError: it would lie elsewhere than below the target.
+    """
+    return below(target, f"{unit.path}{rules.suffix}" if unit.still else unit.path, f"the sample {unit.sample!r:.200}")
+
+
+def below(target: Path, name: str, source: str) -> Path:
+    """A place below the target, for whatever is written or removed there.
+
+    Args:
+        target: the folder that the user named.
+        name: as the dataset's files or its card give it.
+        source: what gave it, for the message.
+
+    Raises:
+        BenchError: it leads out of the target, through `..`, as an absolute path or by a link, or into what is hidden there.
+    """
+    parts = PurePosixPath(name).parts
+    path = target / name
+    if "\0" in name or ".." in parts or not parts or parts[0].startswith(("/", ".")):
+        leads = f"{name!r:.200}"
+    elif not path.parent.resolve().is_relative_to(target.resolve()):
+        leads = str(path.parent.resolve())
+    else:
+        return path
+    raise BenchError(
+        f"{source}: its crops would go to {leads}, outside {target}", "rename it, or remove the link there"
+    )
 
 
 def needed_bytes(frames: int, rules: CropRules) -> int:

@@ -23,7 +23,7 @@ from bench.records.scores import matrices_of
 from bench.run.checks import MINIATURE, Allowances
 from bench.run.features import features_of
 from bench.run.run import run
-from bench.run.session import Session
+from bench.run.session import Session, settings_of
 from bench.scoring.zeroshot import softmax
 
 FROM_RECORD: tuple[Drawing, ...] = ("confusions", "probabilities")
@@ -166,6 +166,7 @@ def judged_samples(subject: Subject, record: Record, session: Session) -> list[p
         BenchError: the record lacks a cell, a method gives no scores, no sample has such an id, or its picture is gone.
     """
     judged = []
+    settings = settings_of(record, session.settings)
     for dataset in subject.datasets:
         parts = {label: _predictions(record, source, dataset) for label, source in subject.sources.items()}
         shares = {label: softmax(np.concatenate([_scores(part) for part in found])) for label, found in parts.items()}
@@ -175,7 +176,7 @@ def judged_samples(subject: Subject, record: Record, session: Session) -> list[p
         chosen = _positions(subject.samples, names) if subject.samples else _medians(shares, labels)
         for position in chosen:
             fold, sample = names[position]
-            media = media_by_sample(dataset, Path(record.manifest.datasets[dataset.name].root), fold)
+            media = media_by_sample(dataset, settings.data_root(dataset), fold)
             if sample not in media:
                 raise UnknownName(f"sample of {dataset.name}, fold {fold}", sample, media)
             judged.append(

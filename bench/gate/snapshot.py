@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from bench.errors import BenchError
 from bench.records.record import CellKey, FoldPredictions, Record, open_record
-from bench.store.files import write_whole
+from bench.store.files import file_name, write_whole
 
 SCHEMA_VERSION = 1
 DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -148,9 +148,12 @@ def golden_file(against: Path, record: Record) -> Path:
     """The snapshot that a record is held against: the file named, or the one of the record's kind in a folder.
 
     A record's kind is its world and its tables: `mini-table2-tableA.json`, `run.json`.
+
+    Raises:
+        BenchError: the record's names make no file's name.
     """
     if against.suffix == ".json":
         return against
     world = ["mini"] if record.manifest.miniature else [record.manifest.device.asked.partition(":")[0]]
     tables = [ref if ref == "run" else f"table{ref.replace(':', '-')}" for ref in record.manifest.tables]
-    return against / f"{'-'.join([*world, *tables])}.json"
+    return against / file_name(f"{'-'.join([*world, *tables])}.json", f"{record.path / 'manifest.json'}")

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from bench.process.terminal import bare, printable
+
 log = logging.getLogger(__name__)
 
 
@@ -56,15 +58,15 @@ def bar(title: str, total: int, unit: str, *, show: bool = True) -> Iterator[Bar
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn(unit),
         TextColumn("{task.fields[rate]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total, rate="")
+    with Progress(*columns, console=Console(file=bare(sys.stderr)), transient=True) as progress:
+        task = progress.add_task(printable(title), total=total, rate="")
 
         class _Rich:
             def advance(self, count: int) -> None:

@@ -204,8 +204,15 @@ def open_record(path: Path) -> Record:
     """Open a run's folder.
 
     Raises:
-        BenchError: see `bench.records.manifest.read_manifest`.
+        BenchError: the folder holds a link, or something else that is neither a file nor a folder; or see
+            `bench.records.manifest.read_manifest`.
     """
+    for entry in sorted(path.iterdir()) if path.is_dir() else ():
+        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
+            kind = "a link" if entry.is_symlink() else "not a file"
+            raise BenchError(
+                f"{entry} is {kind}; a record holds its own files", "put the file itself there, or remove it"
+            )
     return Record(path, read_manifest(path / "manifest.json"))
 
 

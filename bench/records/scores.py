@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bench.metrics.accuracy import FoldScores, Ints, Scores, confusion, over_seeds, score_fold, summarise
+from bench.records import spreadsheet
 from bench.records.record import CellKey, Record
 
 # A row of a table in a record: everything of a cell but its dataset and seed.
@@ -61,15 +62,15 @@ def values_of(
 
 
 def metrics_csv(matrices: Matrices) -> str:
-    """Every cell's scores, a fold and in the mean, as CSV with six decimals."""
+    """Every cell's scores, a fold and in the mean, as CSV with six decimals; texts as `bench.records.spreadsheet` has them."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*CellKey._fields, "fold", "uar", "war", "n"])
     for cell, folds in matrices.items():
-        name = ["" if part is None else part for part in cell]
+        name = ["" if part is None else spreadsheet.cell(part) if isinstance(part, str) else part for part in cell]
         found = fold_scores(folds)
         for fold in found:
-            writer.writerow([*name, fold.fold, f"{fold.uar:.6f}", f"{fold.war:.6f}", fold.n])
+            writer.writerow([*name, spreadsheet.cell(fold.fold), f"{fold.uar:.6f}", f"{fold.war:.6f}", fold.n])
         mean = summarise(found)
         writer.writerow([*name, "mean", f"{mean.uar:.6f}", f"{mean.war:.6f}", sum(fold.n for fold in found)])
     return out.getvalue()

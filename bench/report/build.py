@@ -20,6 +20,7 @@ from bench.records.record import CellKey, Record
 from bench.report.numbers import CellNumbers, SampleLists, Samples, cells_of
 from bench.report.pictures import SampleName, Thumbnails, thumbnails
 from bench.report.tables import tables_of
+from bench.settings import Settings
 
 RUN_FACTS = {"command", "revision", "versions", "machine", "device", "dtype", "miniature", "warnings", "marks"}
 DATASET_FACTS = {"title", "root", "layout", "classes", "folds", "fingerprint", "missing"}
@@ -39,14 +40,21 @@ class Page(NamedTuple):
     reasons: dict[str, str]
 
 
-def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = True, progress: bool = False) -> Page:
+def page(
+    record: Record,
+    catalog: Catalog,
+    settings: Settings | None = None,
+    *,
+    shown: int = 6,
+    progress: bool = False,
+) -> Page:
     """A record as one HTML page that needs no other file and no network.
 
     Args:
         record: the run.
         catalog: cards that the record was made with; they tell how the datasets lie on disk.
+        settings: where the datasets are of which thumbnails are put in; None leaves these out.
         shown: how many of the worst and of the best samples each cell shows.
-        pictures: whether thumbnails of these are put in.
         progress: whether a bar is shown while they are drawn.
 
     Raises:
@@ -56,9 +64,10 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
     cells = list(cells_of(record, lists, shown))
     if not cells:
         raise BenchError(f"the record {record.path} has no predictions to show", "run it again")
-    wanted = looked_at(cells, lists.lists) if pictures else []
     manifest = record.manifest
-    drawn = thumbnails(wanted, manifest.datasets, catalog, progress=progress)
+    drawn = Thumbnails({}, dict.fromkeys(record.classes, "the page was made without them"))
+    if settings is not None:
+        drawn = thumbnails(looked_at(cells, lists.lists), settings, catalog, progress=progress)
     facts = {
         "run": {
             "name": record.path.name,
@@ -73,7 +82,7 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
         "prompts": {name: facts.model_dump(mode="json") for name, facts in manifest.prompts.items()},
         "samples": _samples(lists.lists, drawn),
         "pictures": list(drawn.pictures.values()),
-        "reasons": drawn.reasons if pictures else dict.fromkeys(record.classes, "the page was made without them"),
+        "reasons": drawn.reasons,
         "cells": [_provenance(record, cell.key) | cell.facts() for cell in cells],
         "tables": tables_of(
             record,
@@ -82,7 +91,7 @@ def page(record: Record, catalog: Catalog, *, shown: int = 6, pictures: bool = T
             {cell.key: number for number, cell in enumerate(cells)},
         ),
     }
-    return Page(_render(record.path.name, facts), drawn.reasons)
+    return Page(_render(record.path.name, facts), drawn.reasons if settings is not None else {})
 
 
 def looked_at(cells: Iterable[CellNumbers], lists: Sequence[Samples]) -> list[SampleName]:

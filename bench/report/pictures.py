@@ -1,11 +1,10 @@
-"""Small pictures of the samples that a page shows, decoded from the datasets that the record names."""
+"""Small pictures of the samples that a page shows, decoded from the datasets as this machine's settings find them."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from PIL import Image
@@ -14,7 +13,7 @@ from bench.cards.catalog import Catalog
 from bench.data.preview import media_by_sample, preview
 from bench.errors import BenchError
 from bench.process.progress import bar
-from bench.records.manifest import DatasetFacts
+from bench.settings import Settings
 
 SIDE = 96
 QUALITY = 60
@@ -36,13 +35,13 @@ class Thumbnails(NamedTuple):
 
 
 def thumbnails(
-    wanted: Iterable[SampleName], datasets: Mapping[str, DatasetFacts], catalog: Catalog, *, progress: bool = False
+    wanted: Iterable[SampleName], settings: Settings, catalog: Catalog, *, progress: bool = False
 ) -> Thumbnails:
     """Draw the samples' thumbnails; what cannot be had is said and not raised.
 
     Args:
         wanted: the samples.
-        datasets: a manifest's `datasets`: where each was when the record was made.
+        settings: where the datasets are. A record's own word is not taken for it: it may name any folder.
         catalog: tells how a dataset lies on disk.
         progress: whether a bar is shown.
     """
@@ -52,9 +51,10 @@ def thumbnails(
     found = Thumbnails({}, {})
     with bar("thumbnails", sum(map(len, by_fold.values())), "pictures", show=progress) as told:
         for (dataset, fold), samples in by_fold.items():
-            root = Path(datasets[dataset].root)
             try:
-                media = media_by_sample(catalog.dataset(dataset), root, fold)
+                card = catalog.dataset(dataset)
+                root = settings.data_root(card)
+                media = media_by_sample(card, root, fold)
             except BenchError as error:
                 found.reasons[dataset] = error.what.splitlines()[0]
                 told.advance(len(samples))

@@ -29,6 +29,7 @@ from bench.errors import DataError, WeightsError
 from bench.models.network import Network
 from bench.plan.keys import CorpusKey, corpus_key
 from bench.plan.trainings import training_of
+from bench.records.record import Record
 from bench.settings import Settings
 from bench.store.artifacts import Store
 
@@ -98,6 +99,11 @@ def _miniature_with(data: Sequence[str], weights: Sequence[Path], store: Path | 
     return replace(
         world, data={**world.data, **own.data}, data_roots=own.data_roots, weights=(*weights, *world.weights)
     )
+
+
+def settings_of(record: Record, settings: Settings) -> Settings:
+    """Where the data of a record are: the miniature, where it ran there, else where the user's settings find them."""
+    return miniature() if record.manifest.miniature and not settings.miniature else settings
 
 
 def cores() -> int:

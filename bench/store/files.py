@@ -4,13 +4,36 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bench.errors import StoreError
+from bench.errors import BenchError, StoreError
 
 ELSEWHERE = "name another place with --store DIR"
+# What a name may be made of that becomes a file's: it cannot lead to another folder, nor hide.
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def file_name(name: str, source: str) -> str:
+    """A file's name that was made of what a record states, as it is.
+
+    Every writer asks here before it puts such a name behind a folder: a record may come from anywhere.
+
+    Args:
+        name: the file's name.
+        source: what states it, for the message.
+
+    Raises:
+        BenchError: it is not made of letters, digits, `.`, `_` and `-` alone, or does not begin with a letter or digit.
+    """
+    if not FILE_NAME.fullmatch(name):
+        raise BenchError(
+            f"{source} leads to a file called {name!r:.200}, which is not a plain name",
+            "names of tables and devices have letters, digits, '.', '_' and '-'; do not use this record if it is not yours",
+        )
+    return name
 
 
 @contextmanager
@@ -23,6 +46,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
+        beside.unlink(missing_ok=True)  # nothing is written through a link that lies there
         yield beside
         with beside.open("rb") as file:
             os.fsync(file.fileno())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from bench.records import spreadsheet
 from bench.tables.grid import Grid
 
 
@@ -31,5 +32,10 @@ def frame(grid: Grid) -> pd.DataFrame:
 
 
 def csv(grid: Grid) -> str:
-    """The same as CSV text."""
-    return frame(grid).to_csv(index=False, lineterminator="\n")
+    """The same as CSV text; texts are as `bench.records.spreadsheet` has them."""
+    return (
+        frame(grid)
+        .rename(columns=spreadsheet.cell)
+        .map(lambda value: spreadsheet.cell(value) if isinstance(value, str) else value)
+        .to_csv(index=False, lineterminator="\n")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bench.process.terminal import printable
 from bench.tables.grid import DASH, Cell, Emphasis, Grid, Line, Piece
 
 _SPECIAL = {
@@ -18,7 +19,7 @@ _SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': "''",  # \textquotedbl is not in the fonts that LaTeX begins with
     "⇑": r"$\Uparrow$",
     "⇓": r"$\Downarrow$",
     "↑": r"$\uparrow$",
@@ -106,7 +107,9 @@ def _line(line: Line, stub: int) -> str:
         cell = line.cells[column]
         cells.append("" if cell is None else _cell(cell, line, column < stub))
         column += cell.across if cell else 1
-    return " & ".join(cells) + r" \\"
+    # The line before ends in a command that takes a `*` or `[...]` for its own.
+    guard = "{}" if cells and cells[0].startswith(("*", "[")) else ""
+    return guard + " & ".join(cells) + r" \\"
 
 
 def _cell(cell: Cell, line: Line, stub: bool) -> str:
@@ -139,7 +142,7 @@ def _lacking(piece: Piece) -> str:
 
 
 def _escape(text: str) -> str:
-    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(printable(text).split()))
 
 
 def _label(name: str) -> str:

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.plan.cells import Choices, sources
 from bench.records.record import Record
 from bench.records.scores import Matrices, RowKey, matrices_of, metrics_csv, values_of
-from bench.store.files import write_whole
+from bench.store.files import file_name, write_whole
 from bench.tables.compute import complete
 from bench.tables.grid import Grid
 from bench.tables.latex import latex
@@ -30,8 +30,8 @@ def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
     files = {"metrics.csv": metrics_csv(matrices)}
     for ref in record.manifest.tables:
         grid = _grid(record, matrices, catalog, ref, record.manifest.details)
-        name = ref.replace(":", "-")
-        files |= {f"table_{name}.md": markdown(grid), f"table_{name}.tex": latex(grid)}
+        name = file_name(f"table_{ref.replace(':', '-')}", f"{record.path / 'manifest.json'}: table {ref!r:.200}")
+        files |= {f"{name}.md": markdown(grid), f"{name}.tex": latex(grid)}
     return files
 
 

@@ -370,3 +370,66 @@ def test_two_runs_at_once_do_not_write_to_the_same_target(bench: Any, afew: Path
         answer = call(bench, afew, "--size", "32")
     assert answer.code == 2 and "another bench prepare is at work there" in answer.err
     assert call(bench, afew, "--size", "32").code == 0
+
+
+LISTED = """
+kind = "dataset"
+name = "listed"
+media = "clip"
+classes = ["happiness", "sadness"]
+[obtain]
+page = "https://example.org/listed"
+licence = "none"
+how = "Draw it"
+
+[[layouts]]
+name = "a list"
+reader = "bench.data.readers.table:read"
+needs = ["list.txt"]
+options = { file = "list.txt", path = "videos/{stem}.avi", id = "{name}" }
+
+[[layouts]]
+name = "frames"
+reader = "bench.data.readers.framelist:read"
+needs = ["frames.txt"]
+options = { file = "frames.txt", id_parts = 3 }
+"""
+
+
+def listed(tmp_path: Path, built_afew: Path, name: str) -> list[str]:
+    """A dataset whose list gives a sample this name; options that point to it."""
+    root = tmp_path / "data" / "listed"
+    (root / "videos").mkdir(parents=True)
+    shutil.copy(built_afew / "Val_AFEW" / "Happy" / "0000.avi", root / "videos" / f"{name.rsplit('/', 1)[-1]}.avi")
+    (root / "list.txt").write_text(f"{name}.avi happiness\n")
+    options = flags(root, "listed")
+    (root.parent / "cards" / "listed.toml").write_text(LISTED)
+    return [*options, "--size", "32", "--out", str(tmp_path / "out" / "crops")]
+
+
+def test_a_sample_whose_name_leads_out_of_the_target_destroys_nothing(
+    bench: Any, built_afew: Path, tmp_path: Path
+) -> None:
+    options = listed(tmp_path, built_afew, "../../evil")
+    beside = tmp_path / "out" / "evil"
+    beside.mkdir(parents=True)
+    (beside / "thesis.txt").write_text("all of it")
+    answer = bench("prepare", "listed", *options)
+    assert answer.code == 2 and "'../../evil.avi'" in answer.err and "outside" in answer.err, answer
+    assert files(tmp_path / "out" / "evil") == {"thesis.txt": b"all of it"}
+
+
+def test_a_link_in_the_target_leads_no_crops_elsewhere(bench: Any, built_afew: Path, tmp_path: Path) -> None:
+    options = listed(tmp_path, built_afew, "a/b/good")
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "a" / "b" / "good").mkdir(parents=True)
+    (elsewhere / "a" / "b" / "good" / "thesis.txt").write_text("all of it")
+    assert bench("prepare", "listed", *options).code == 0
+    shutil.rmtree(tmp_path / "out" / "crops" / "faces")
+    begun = tmp_path / "out" / "crops" / ".prepare"
+    begun.mkdir()
+    (tmp_path / "out" / "crops" / "crops.json").rename(begun / "plan.json")
+    (tmp_path / "out" / "crops" / "faces").symlink_to(elsewhere)
+    answer = bench("prepare", "listed", *options)
+    assert answer.code == 2 and "remove the link" in answer.err
+    assert files(elsewhere) == {"a/b/good/thesis.txt": b"all of it"}

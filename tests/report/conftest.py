@@ -51,7 +51,8 @@ def make(bench: Callable[..., Any], tmp_path: Path) -> Callable[..., Made]:
     """`bench report` on a record."""
 
     def call(record: Path, *args: Any) -> Made:
-        answer = bench("report", record, "--to", tmp_path / "page.html", *args)
+        data = [part for name in ("world/data", "data") for part in ("--data", tmp_path / name)]
+        answer = bench("report", record, "--to", tmp_path / "page.html", *data, *args)
         assert answer.code == 0, answer.err
         return Made(tmp_path / "page.html", record, answer.out + answer.err)
 

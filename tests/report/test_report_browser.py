@@ -15,6 +15,7 @@ from synthetic import write_dataset, write_record
 
 from bench.cards.catalog import load
 from bench.report.build import page
+from bench.settings import load as load_settings
 
 TITLE = "document.getElementById('view-title').textContent"
 OPEN = "document.getElementById('view').open"
@@ -293,7 +294,7 @@ def test_three_whole_tables_stay_small_and_open_at_once(chromium: Browser, tmp_p
         card = catalog.dataset(name)
         write_dataset(card, tmp_path / "data" / name, max(1, 80 // (len(card.classes) * len(card.folds))), rng, side=96)
     record = write_record(tmp_path / "run", catalog, ["1", "2", "A"], tmp_path / "data")
-    made = page(record, catalog)
+    made = page(record, catalog, load_settings(data=[str(tmp_path / "data")]))
     assert made.reasons == {}
     path = tmp_path / "page.html"
     path.write_text(made.html, encoding="utf-8")

@@ -19,7 +19,7 @@ from bench.tables.markdown import markdown
 from bench.tables.place import Remarks
 from bench.tables.terminal import terminal
 
-ODD = "a|b & c_d *e* <script>alert(1)</script> 5% $x$ #1 {y} ~^\\ `z`"
+ODD = '[*a] "a|b & c_d *e* <script>alert(1)</script> 5% $x$ #1 {y} ~^\\ `z`'
 
 
 def grid(**facts: object) -> Grid:
@@ -81,7 +81,7 @@ def test_markdown_marks_best_and_second_and_signs() -> None:
     assert "**31.00**/<ins>29.00</ins><sup>†</sup>" in text
     assert "CLIP<sup>\\*</sup>" in text
     assert "<script>" not in text
-    assert text.startswith("**Table 9.** Caption a\\|b &amp; c\\_d")
+    assert text.startswith('**Table 9.** Caption \\[\\*a\\] "a\\|b &amp; c\\_d')
     assert text.rstrip().endswith("The miniature.")
 
 
