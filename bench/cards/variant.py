@@ -73,19 +73,23 @@ def resolve(card: MethodCard, chosen: Mapping[str, str]) -> Variant:
     return Variant(card.name, named, _with_values(card, axes), title)
 
 
-def all_variants(card: MethodCard, chosen: Mapping[str, str]) -> list[Variant]:
-    """Every combination of the values of the axes that `chosen` leaves open and that have no default."""
-    open_axes = [axis for axis in card.axes if axis not in chosen and axis not in card.default]
+def all_variants(card: MethodCard, chosen: Mapping[str, str], *, defaults: bool = True) -> list[Variant]:
+    """Every combination of the values of the axes that `chosen` leaves open.
+
+    Args:
+        defaults: whether an axis with a default value is fixed at it.
+    """
+    open_axes = [axis for axis in card.axes if axis not in chosen and not (defaults and axis in card.default)]
     combinations: list[dict[str, str]] = [dict(chosen)]
     for axis in open_axes:
         combinations = [{**done, axis: value} for done in combinations for value in card.axes[axis]]
     return [resolve(card, combination) for combination in combinations]
 
 
-def weight_files(card: MethodCard, chosen: Mapping[str, str]) -> list[str]:
+def weight_files(card: MethodCard, chosen: Mapping[str, str], *, defaults: bool = True) -> list[str]:
     """The files, heads included, that the variants of `all_variants` need, each once."""
     files: dict[str, None] = {}
-    for variant in all_variants(card, chosen):
+    for variant in all_variants(card, chosen, defaults=defaults):
         files.update(dict.fromkeys(variant.card.encoder.weights.values()))
         if variant.card.head is not None and variant.card.head.file:
             files[variant.card.head.file] = None

@@ -121,4 +121,11 @@ def _called(argv: Sequence[str] | None) -> int:
         return 2
     except BrokenPipeError:
         return 0
+    except OSError as error:
+        # Whatever is the system's no to a path: rooms that know more about it have said it before.
+        place = error.filename2 or error.filename
+        if place is None:
+            raise
+        click.echo(f"bench: {place}: {error.strerror}\n  fix: name a place that can be read and written", err=True)
+        return 2
     return result if isinstance(result, int) else 0

@@ -25,7 +25,7 @@ def _methods(catalog: Catalog) -> list[dict[str, str]]:
         {
             "name": card.name,
             "title": card.label,
-            "axes": "; ".join(f"{axis}={'|'.join(values)}" for axis, values in card.axes.items()),
+            "axes": "; ".join(f"{axis}={', '.join(values)}" for axis, values in card.axes.items()),
             "takes": ", ".join(card.media),
             "protocol": card.protocol,
             "prompts": catalog.prompts_of(card),
@@ -127,11 +127,9 @@ def list_cards(*, kinds: tuple[str, ...], as_json: bool, cards: tuple[Path, ...]
         broken = [{"path": card.path, "reason": card.reason} for card in catalog.broken]
         click.echo(json.dumps({**listing, "broken": broken}, indent=1))
         return 0
-    from tabulate import tabulate
-
     for kind, rows in listing.items():
         click.echo(f"\n{kind}")
-        click.echo(tabulate([row.values() for row in rows], list(rows[0]) if rows else (), disable_numparse=True))
+        click.echo(options.fitted(list(rows[0]) if rows else [], [list(row.values()) for row in rows]))
     if catalog.broken:
         click.echo("\nbroken (left out)")
         for card in catalog.broken:

@@ -187,7 +187,7 @@ def weight_states(name: str, session: Session) -> list[dict[str, str]]:
 
     card = session.catalog.methods[name]
     states = []
-    for file in weight_files(card, {}):
+    for file in weight_files(card, {}, defaults=False):
         state = {"method": name, "file": file, "state": "here", "where": "", "note": ""}
         try:
             state["where"] = str(session.settings.weight(file, card.weights.get(file), name))

@@ -42,7 +42,12 @@ def verify(*, record: Path, as_json: bool, cards: tuple[Path, ...]) -> int:
 @click.command()
 @click.argument("before", metavar="RECORD", type=RECORD)
 @click.argument("after", metavar="[RECORD]", type=RECORD, required=False)
-@click.option("--rows", nargs=2, metavar="ROW ROW", help="Two rows of one record instead: first against second.")
+@click.option(
+    "--rows",
+    nargs=2,
+    metavar="ROW ROW",
+    help="Two rows of one record instead, by name (`bench show TABLE`) or label: first against second.",
+)
 @click.option("--table", "ref", metavar="[PAPER:]N", default="", help="The table that the rows are of.")
 @options.cards
 @click.option(

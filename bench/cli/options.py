@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.engine.fill import Executor
     from bench.run.session import Session
+
+NARROWEST = 12
 
 log = logging.getLogger(__name__)
 
@@ -121,9 +125,19 @@ def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor
     return OnRay(address, gpus, replicas)
 
 
-def device_of(name: str) -> str:
-    """`auto` is the GPU where there is one."""
+def device_of(name: str, *, here: bool = True) -> str:
+    """A device's name as torch calls it; `auto` is the GPU where there is one.
+
+    Args:
+        here: whether it is this machine's; of a cluster's nothing is known here.
+
+    Raises:
+        BenchError: there is no such device, or not on this machine.
+    """
     if name != "auto":
+        from bench.engine.device_encoder import check_device
+
+        check_device(name, here=here)
         return name
     import importlib.util
 
@@ -164,6 +178,20 @@ def write(path: Path, text: str) -> None:
         write_whole(path, text)
     except OSError as error:
         raise BenchError(f"{path} could not be written: {error.strerror or error}", "name another --to") from error
+
+
+def fitted(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table as wide as the terminal at most: the widest columns are folded first."""
+    from tabulate import tabulate
+
+    room = shutil.get_terminal_size((100, 24)).columns
+    widths = [max([len(heading) + 2, *(len(row[at]) for row in rows)]) for at, heading in enumerate(headings)]
+    while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > NARROWEST:
+        widths[widths.index(max(widths))] -= 1
+    folded = [
+        ["\n".join(textwrap.wrap(text, width) or [""]) for text, width in zip(row, widths, strict=True)] for row in rows
+    ]
+    return tabulate(folded, headings, disable_numparse=True)
 
 
 def split_names(values: Sequence[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from bench.cli import options
 
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
+    from bench.cards.table_schema import TableCard
     from bench.records.record import Record
     from bench.records.scores import RowKey
 
@@ -76,18 +77,29 @@ def compare_two(path: Path, rows: tuple[str, str], ref: str, cards: Sequence[Pat
 
 def _rows(record: Record, catalog: Catalog, names: tuple[str, str], ref: str) -> tuple[list[RowKey], tuple[str, ...]]:
     """What the two rows are, in the one table that holds both, and its datasets."""
-    from bench.errors import UnknownName
+    from bench.errors import BenchError
     from bench.tables.record import table_of
 
     refs = [ref] if ref else list(record.manifest.tables)
-    known: list[str] = []
+    known: dict[str, None] = {}
     for name in refs:
         table, rows = table_of(record, catalog, name)
-        if all(row in rows for row in names):
-            return [rows[row] for row in names], table.datasets
-        known += rows
-    missing = next((row for row in names if row not in known), names[1])
-    raise UnknownName(f"row of table {' or '.join(refs)} in {record.path}", missing, dict.fromkeys(known))
+        meant = [_meant(table, rows, row) for row in names]
+        if all(len(found) == 1 for found in meant):
+            return [rows[row] for (row,) in meant], table.datasets
+        known.update(dict.fromkeys(rows))
+    wanted = " and ".join(repr(row) for row in names)
+    raise BenchError(
+        f"{record.path}: no table of {', '.join(refs)} has one row each for {wanted}",
+        f"name two of one table: {', '.join(repr(row) for row in known)}",
+    )
+
+
+def _meant(table: TableCard, rows: Mapping[str, RowKey], name: str) -> list[str]:
+    """The rows that a name may mean: the one that is called so, or those that the table labels so."""
+    if name in rows:
+        return [name]
+    return [row.id for row in table.rows if row.id in rows and row.cells[-1] == name]
 
 
 def _scores(matrices: Any, key: RowKey, dataset: str, seed: int | None) -> Any:

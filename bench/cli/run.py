@@ -81,6 +81,7 @@ def run(
     from bench.records.record import new_folder
 
     begun = time.perf_counter()
+    name = "" if dry_run else options.device_of(device, here=executor == "local")
     session = options.open_session(world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
     names, sets = options.split_names(methods), options.split_names(prompts)
     columns = options.split_names(datasets)
@@ -105,7 +106,7 @@ def run(
     label = "-".join(
         ("mini",) * session.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
     )
-    machine = Machine(options.device_of(device), batch, workers or cores())
+    machine = Machine(name, batch, workers or cores())
     record = run_all(
         session,
         cards,

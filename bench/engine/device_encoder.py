@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Later, Network, respond, respond_later
 from bench.records.record import processor
@@ -37,6 +37,45 @@ class Machine:
     batch: int | None = None
     workers: int = 2
     show: bool = True
+
+
+def check_device(device: str, *, here: bool = True) -> None:
+    """Stop where there is no such device.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`, ... or `mps`.
+        here: whether this machine must have it.
+
+    Raises:
+        BenchError: the name is none of these, or this machine has no such device.
+    """
+    if device == "cpu":
+        return
+    kind, _, number = device.partition(":")
+    if kind not in ("cuda", "mps") or (":" in device and not number.isdecimal()):
+        raise BenchError(
+            f"--device {device}: there is no such device", "use auto, cpu, cuda, cuda:1, ... or mps; one device"
+        )
+    if not here:
+        return
+    import torch
+
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise BenchError(
+            f"--device {device}: this is not a Mac with Metal, or torch was built without it", "use --device cpu"
+        )
+    if kind == "cuda" and not torch.cuda.is_available():
+        how = (
+            "torch was built without CUDA"
+            if torch.version.cuda is None
+            else "the NVIDIA driver shows no GPU (nvidia-smi)"
+        )
+        raise BenchError(f"--device {device}: {how}", "use --device cpu, or mend that first")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise BenchError(
+            f"--device {device}: this machine has {counted(count, 'GPU')}", f"use cuda:0 to cuda:{count - 1}"
+        )
 
 
 def device_name(device: str) -> str:

@@ -60,7 +60,7 @@ def draw(groups: Sequence[Group]) -> Figure:
             axes = made.add_subplot(grid[line, place * (methods + 1) + column])
             image = _matrix(axes, group, label, matrix, side, named=column == 0)
     assert image is not None
-    legend = "% of the true class's samples; rows: true class, columns: prediction"
+    legend = "% of the true class's samples (blank: under 0.5); rows: true class, columns: prediction"
     bar = made.colorbar(
         image, ax=made.axes, location="bottom", fraction=0.02, pad=0.012, shrink=0.45, aspect=60, label=legend
     )
@@ -74,11 +74,11 @@ def _matrix(axes: Axes, group: Group, label: str, matrix: Ints, side: float, *, 
     rows, columns = shares.shape
     image = axes.imshow(shares, cmap=HEAT, vmin=0, vmax=100, aspect="auto")
     names = short_names(group.classes)
-    # A cell is `side / columns` inches wide and three digits must fit into it.
-    size = min(6.5, 72 * side * 0.8 / columns / 2.3)
+    # A cell is `side / columns` inches wide and three digits must fit into it; a white one is a zero.
+    size = min(6.5, 72 * side * 0.86 / columns / 1.9)
     for row, column in np.ndindex(rows, columns):
-        if np.isfinite(shares[row, column]):
-            ink = "white" if shares[row, column] >= DARK else "#8a8f96" if shares[row, column] < 0.5 else "black"
+        if np.isfinite(shares[row, column]) and shares[row, column] >= 0.5:
+            ink = "white" if shares[row, column] >= DARK else "black"
             axes.text(column, row, f"{shares[row, column]:.0f}", ha="center", va="center", size=size, color=ink)
     small = {"size": min(6.0, size + 0.7)}
     axes.set_xticks(range(columns), [*names, "none"][:columns], rotation=90, **small)

@@ -73,7 +73,10 @@ def draw(samples: Sequence[Judged]) -> Figure:
             above.set_axis_off()
             below.set_axis_off()
     handles, labels = grid[1, 0].get_legend_handles_labels()
-    made.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    if len(samples) < lines * columns:  # where there is room left, the legend takes it
+        grid[-2, -1].legend(handles, labels, loc="center", handlelength=1.4)
+    else:
+        made.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return made
 
 

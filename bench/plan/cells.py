@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cards.catalog import Catalog
@@ -166,7 +166,23 @@ def free_table(refs: Sequence[str], datasets: Sequence[str], prompts: Sequence[s
         by_media.setdefault(card.media, []).append(card.name)
     titles = {"image": "Images", "clip": "Clips"}
     groups = tuple(ColumnGroup(title=titles[media], datasets=tuple(names)) for media, names in by_media.items())
-    return TableCard(kind="table", name="run", stub=("Method", "Prompts"), columns=groups, rows=tuple(rows))
+    methods = dict.fromkeys(catalog.method(row.method).label for row in rows)
+    caption = f"{_listed(methods)} on {_listed(catalog.dataset(name).label for name in datasets)}, UAR/WAR in percent."
+    return TableCard(
+        kind="table",
+        name="run",
+        title="Run",
+        caption=caption,
+        stub=("Method", "Prompts"),
+        columns=groups,
+        rows=tuple(rows),
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    """`A`, `A and B`, or `A, B and C`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def added_rows(ref: str, catalog: Catalog, stubs: int, prompts: Sequence[str] = ()) -> list[Row]:

@@ -22,6 +22,7 @@ from bench.run.manifest import dataset_facts, method_facts, network_facts, promp
 from bench.run.planner import plan as plan_cells
 from bench.run.session import Session
 from bench.scoring.cells import Scorer
+from bench.store.files import check_writable
 
 log = logging.getLogger(__name__)
 
@@ -50,11 +51,14 @@ def run(
         BenchError: see `bench.errors`; what has been computed by then is in the store.
     """
     check_precision(session.dtype, machine.device)
+    check_writable(folder.parent, "--out")
     begun = datetime.now(UTC)
     rows = {ref: sources(table, session.catalog, choices) for ref, table in tables.items()}
     plan = plan_cells(session, distinct_cells(tables, rows, session.catalog))
     check_complete(plan)
     marks = check_data(plan, session, allow)
+    if plan.lacking:
+        check_writable(session.settings.store, "--store")
     outcome = executor(plan, session.store, machine)
     if any(group.lacking for group in plan.trainings):
         from bench.run.train_heads import carry_out

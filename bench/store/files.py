@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,6 +61,25 @@ def write_whole(path: Path, data: bytes | memoryview | str) -> None:
     """Write a file, whole or not at all; text as UTF-8. See `whole_file`."""
     with whole_file(path) as beside:
         beside.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def check_writable(folder: Path, option: str) -> None:
+    """Make a folder and a file in it, which is gone again, so that hours of work do not end in a refusal.
+
+    Args:
+        option: that names the folder, for the message.
+
+    Raises:
+        StoreError: one of them cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot be written: {error.strerror or error}", f"name another place with {option} DIR"
+        ) from error
 
 
 @contextmanager

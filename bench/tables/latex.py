@@ -51,7 +51,7 @@ def latex(grid: Grid) -> str:
         rf"\label{{tab:{_label(grid.name)}}}",
         r"\smallskip",
         r"\footnotesize",
-        r"\setlength{\tabcolsep}{3pt}",
+        r"\setlength{\tabcolsep}{2.2pt}",
         rf"\begin{{tabular}}{{@{{}}{'l' * stub}{'c' * columns}@{{}}}}",
         r"\toprule",
         *_header(grid),
@@ -137,8 +137,8 @@ def _piece(piece: Piece) -> str:
 
 
 def _lacking(piece: Piece) -> str:
-    """Room for the digit that a number below ten lacks, so that the slashes of a column stand in line."""
-    return r"\phantom{0}" if piece.value is not None and abs(piece.value) < 9.995 else ""
+    """Room for the digit that a number below ten lacks, so that the slashes of a column stand in line; a minus takes it."""
+    return r"\phantom{0}" if piece.value is not None and -0.005 < piece.value < 9.995 else ""
 
 
 def _escape(text: str) -> str:

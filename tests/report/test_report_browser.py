@@ -42,6 +42,29 @@ def test_a_click_on_a_number_opens_its_cell_and_escape_closes_it(opened: Browser
     assert opened.complaints() == []
 
 
+def test_back_and_forward_go_through_the_views_and_not_out_of_the_page(opened: Browser) -> None:
+    opened.click(".results tbody td.opens")
+    first = opened.run("location.hash")
+    opened.run("location.hash = '#cell-1'")
+    assert opened.until(f"{TITLE} && location.hash === '#cell-1'")
+    assert first != "#cell-1"
+    opened.run("history.back()")
+    assert opened.until(f"{OPEN} && location.hash === '{first}'")
+    opened.run("history.back()")
+    assert opened.until(f"!{OPEN} && !location.hash")
+    opened.run("history.forward()")
+    assert opened.until(f"{OPEN} && {TITLE}.startsWith('Tiny Faces: CLIP (B/32)')")
+    opened.press("Escape")
+    assert opened.until(f"!{OPEN} && !location.hash")
+    opened.run("history.back()")
+    assert opened.until(f"{OPEN} && location.hash === '{first}'")
+    assert opened.complaints() == []
+
+
+def test_the_page_says_that_numbers_open(opened: Browser) -> None:
+    assert "Every number opens" in opened.run("document.body.innerText")
+
+
 def test_the_keyboard_alone_reaches_a_cell_and_comes_back_to_where_it_was(opened: Browser) -> None:
     opened.run("document.querySelector('.results button').focus()")
     opened.press("ArrowDown", "ArrowDown", "ArrowRight", "ArrowRight")

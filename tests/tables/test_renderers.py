@@ -120,7 +120,7 @@ def test_latex_escapes_and_marks() -> None:
     assert r"\textbf{50.00}/\textbf{9.50}\phantom{0} & " in text
     assert r"\textbf{31.00}/\underline{29.00}\rlap{\textsuperscript{\dag{}}}" in text
     assert r"\multirow{3}{*}{CLIP\textsuperscript{*}} & 1" in text
-    assert r"\multicolumn{2}{@{}l}{$\Uparrow$} & \phantom{0}$-$1.88/0.00\phantom{0}" in text
+    assert r"\multicolumn{2}{@{}l}{$\Uparrow$} & $-$1.88/0.00\phantom{0}" in text
     assert r"\cmidrule(lr){3-4} \cmidrule(lr){5-5}" in text
     assert r"\label{tab:9}" in text
 

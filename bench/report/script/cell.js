@@ -11,7 +11,7 @@ function drawCell(number) {
     found.replaceChildren();
     board.replaceChildren(
       el("div", {}, el("h3", {}, "Confusion matrix"), drawMatrix(cell, matrix, (label, said) => found.replaceChildren(...drawFound(cell, state.fold, label, said)))),
-      el("div", {}, el("h3", {}, "Recall of each class"), drawRecalls(cell, matrix)),
+      el("div", {}, el("h3", {}, "Recall per class"), drawRecalls(cell, matrix)),
     );
   };
   draw();

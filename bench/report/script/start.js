@@ -1,15 +1,18 @@
-// Ties the parts together: what the address names is shown, so that a view can be linked to.
+// Ties the parts together: what the address names is shown, so that a view can be linked to, and Back goes to the one before.
 const view = document.getElementById("view");
 const title = document.getElementById("view-title");
 
+const VIEW = /^(cell|compare)-(\d+)(?:-(\d+))?$/;
+const named = () => location.hash.slice(1);
+
 function show(name) {
-  const match = /^(cell|compare)-(\d+)(?:-(\d+))?$/.exec(name);
+  const match = VIEW.exec(name);
   const numbers = match ? match.slice(2).filter((text) => text !== undefined).map(Number) : [];
   if (!match || numbers.length !== (match[1] === "cell" ? 1 : 2) || numbers.some((number) => number >= data.cells.length)) return;
   const drawn = match[1] === "cell" ? drawCell(numbers[0]) : drawComparison(numbers[0], numbers[1]);
   title.textContent = drawn.title;
   document.getElementById("view-body").replaceChildren(...drawn.body.flat().filter(Boolean));
-  history.replaceState(null, "", `#${name}`);
+  if (named() !== name) history.pushState(null, "", `#${name}`);
   if (!view.open) view.showModal();
   view.scrollTop = 0;
   title.focus();
@@ -17,7 +20,9 @@ function show(name) {
 
 document.getElementById("close").addEventListener("click", () => view.close());
 view.addEventListener("click", (event) => event.target === view && view.close());
-view.addEventListener("close", () => history.replaceState(null, "", location.pathname + location.search));
+view.addEventListener("close", () => {
+  if (VIEW.test(named())) history.pushState(null, "", location.pathname + location.search);
+});
 
 const theme = document.getElementById("theme");
 const dark = () => (document.documentElement.style.colorScheme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
@@ -35,5 +40,8 @@ data.tables.forEach((table, number) => {
   contents.append(el("a", { href: `#table-${number}` }, table.title));
 });
 document.getElementById("run").append(...drawRun());
-addEventListener("hashchange", () => show(location.hash.slice(1)));
-show(location.hash.slice(1));
+addEventListener("popstate", () => {
+  if (VIEW.test(named())) show(named());
+  else view.close();
+});
+show(named());
