@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -255,3 +257,95 @@ def test_every_cell_that_the_paper_fills_is_filled(cold: Path, name: str) -> Non
     }
     wanted = {(row, dataset) for row, cells in printed.rows.items() for dataset in cells}
     assert wanted and wanted <= shown, sorted(wanted - shown)
+
+
+# What a command of the README is run as where it needs the real data: the miniature takes the place of both.
+REPLACED = {
+    "--data /data --weights /weights --device cuda": "--mini --device cpu",
+    "bench fetch clip": "bench fetch --help",  # a test has no network; what it brings is tested with a server of its own
+    "bench prepare afew": "bench prepare afew --mini --out {here}/crops",
+    "--protocol native": "--protocol native --mini",
+    "--set loss=squared-error": "--set loss=squared-error --mini",
+    "bench figure NAME": "bench figure A --run {run}",
+    "bench score FILE": "bench score {run}/predictions.parquet",
+    "RUN": "{run}",
+    "bench table 2": "bench table 2 --run {run}",
+    "$EDITOR mine/adapter.py": "true",
+    "bench check-plugin mine --cards mine": "bench check-plugin mine --cards mine --mini",
+    "--methods +mine --cards mine": "--methods +mine --cards mine --mini",
+    "results/golden": "{root}/results/golden",
+    "bench train": "bench train --help",
+}
+# Of the page's prose: these name a command and not a call of it.
+NAMED = ("bench check", "bench train", "bench doctor")
+PROMISED = {
+    "bench doctor": "missing",
+    "bench run --table 2 --mini": "Exp-CLIP",
+    "bench run --table A --dry-run": "1,385,868",
+    "bench list datasets": "raf-db",
+    "bench show dfew": "layouts",
+    "bench prepare afew": "crops of",
+    "bench table 2 --run": "Exp-CLIP",
+    "bench report": "MB",
+    "bench list figures": "confusions",
+    "bench verify": "0 differ",
+    "bench score": "UAR",
+    "bench audit": "",
+    "bench compare": "after Holm's correction",
+    "bench power": "samples",
+    "bench check-plugin": "mine",
+    "bench check": "passed",
+}
+
+
+def commands_of_the_readme() -> list[str]:
+    """Every call of the command on the page, in its order, in blocks of code and in the prose."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = []
+    for match in re.finditer(r"```(\w*)\n(.*?)```|`(bench\s[^`]+)`", text, re.DOTALL):
+        if match[3]:
+            call = " ".join(match[3].split())
+            found += [call] if call not in NAMED else []
+        elif match[1] == "":
+            lines = (line.partition("  #")[0].strip() for line in match[2].splitlines())
+            found += [line for line in lines if line and not line.startswith("make ")]
+        elif match[1] == "yaml":
+            found += re.findall(r"- run: (bench .*)", match[2])
+            found += [part for script in re.findall(r"sh -c '(.*)'", match[2]) for part in script.split(" && ")]
+    return found
+
+
+def test_the_readmes_commands_do_what_the_page_says(cold: Path, tmp_path: Path) -> None:
+    """Each, in the order of the page, in a folder that is empty when the first of them is called."""
+    env = {
+        **os.environ,
+        "BENCH_STORE": str(cold / "store"),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    demo = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "bench run --table 2 --mini" in demo
+    calls = commands_of_the_readme()
+    assert len(calls) > 25
+    run = cold / "runs" / next((cold / "runs").iterdir()).name
+    for call in calls:
+        line = call
+        for words, instead in REPLACED.items():
+            if words in line and not (words == "bench train" and "--set" in line):
+                line = line.replace(words, instead)
+        line = line.format(run=run, here=tmp_path, root=ROOT)
+        done = subprocess.run(
+            line, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=300
+        )
+        assert done.returncode == 0, f"{call}\nran as: {line}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+        promised = next((said for begin, said in PROMISED.items() if line.startswith(begin)), "")
+        assert promised in done.stdout, f"{call}\nran as: {line}\n{done.stdout[-2000:]}"
+
+
+def test_the_readmes_settings_are_settings(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "bench.toml").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "doctor", "raf-db", "--json"], cwd=tmp_path, capture_output=True, text=True
+    )
+    facts = json.loads(done.stdout)
+    assert facts["store"] == "/scratch/fer-bench" and "/elsewhere/RAF" in facts["datasets"][0]["note"]

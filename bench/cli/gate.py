@@ -110,23 +110,24 @@ def check(
     """The regression gate: exit code 1 when an input or a number has moved from the golden ones.
 
     RESULTS is a record, or a folder whose newest record is meant. AGAINST is a snapshot file, or a folder of them, where the
-    one with RESULTS' name is meant (`mini`, or `gpu`). Runs on the CPU in float32 must give the same integers; of others
+    one of RESULTS' kind is meant, or one that has all of its cells. Runs on the CPU in float32 must give the same integers; of others
     0.2 % of a cell's samples may flip, if McNemar's test sees no difference.
     """
     from bench.gate.compare import allowed, as_facts
     from bench.gate.compare import compare as compare_snapshots
-    from bench.gate.snapshot import golden_file, of_record, read, write
+    from bench.gate.snapshot import golden_file, golden_of, of_record, read, write
     from bench.records.record import latest, open_record
 
     record = open_record(results if (results / "manifest.json").exists() else latest(results))
     after = of_record(record)
-    golden = golden_file(against, record)
     if update:
+        golden = golden_file(against, record)
         write(after, golden)
         click.echo(f"{golden}: {counted(len(after.predictions), 'cell')}")
         return 0
+    golden, larger = golden_of(against, record)
     before = read(golden)
-    comparison = compare_snapshots(before, after, whole=not part)
+    comparison = compare_snapshots(before, after, whole=not (part or larger))
     share = tolerance if tolerance is not None else 0.0 if before.exact and after.exact else 0.002
     failed = [change for change in comparison.cells if not allowed(change, share)]
     bad = bool(failed or comparison.inputs)

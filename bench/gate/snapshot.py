@@ -144,6 +144,26 @@ def _as_numbers(text: str) -> npt.NDArray[np.int16]:
     return np.array([-1 if letter == NO_CLASS else DIGITS.index(letter) for letter in text], np.int16)
 
 
+def golden_of(against: Path, record: Record) -> tuple[Path, bool]:
+    """The snapshot that a record is held against, and whether that holds more than the record was asked for.
+
+    In a folder it is the one of the record's kind, or, where there is none, the first of the same world that has every cell
+    of the record: a table of a paper is held against the numbers of the whole paper.
+
+    Raises:
+        BenchError: a snapshot there cannot be read.
+    """
+    own = golden_file(against, record)
+    if own.exists() or own == against or not against.is_dir():
+        return own, False
+    world = own.name.partition("-")[0]
+    cells = {part.cell for part in record.predictions()}
+    for path in sorted(against.glob(f"{world}-*.json")):
+        if cells <= read(path).predictions.keys():
+            return path, True
+    return own, False
+
+
 def golden_file(against: Path, record: Record) -> Path:
     """The snapshot that a record is held against: the file named, or the one of the record's kind in a folder.
 
