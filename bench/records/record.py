@@ -185,7 +185,8 @@ def write(
         partial.mkdir(parents=True)
         with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
             for part in predictions:
-                writer.write_table(_as_table(part, manifest.datasets[part.cell.dataset].classes))
+                table = _as_table(part, manifest.datasets[part.cell.dataset].classes)
+                writer.write_table(table, max(1, len(table)))  # one row group, also where pyarrow would make several
         (partial / "manifest.json").write_text(manifest.text(), encoding="utf-8")
         write_checksums(partial)
         folder = _rename(partial, folder)
