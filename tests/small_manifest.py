@@ -10,9 +10,11 @@ from bench.records.manifest import DatasetFacts, DeviceFacts, MachineFacts, Mani
 CLASSES = ("anger", "joy", "fear")
 
 
-def small_manifest(**changes: Any) -> Manifest:
-    """A manifest of one dataset, `d`, of three classes."""
-    dataset = DatasetFacts(title="D", root="/d", layout="folders", classes=CLASSES, folds={"1": 3}, fingerprint="0f")
+def small_manifest(samples: int = 3, **changes: Any) -> Manifest:
+    """A manifest of one dataset, `d`, of three classes and one fold."""
+    dataset = DatasetFacts(
+        title="D", root="/d", layout="folders", classes=CLASSES, folds={"1": samples}, fingerprint="0f"
+    )
     facts: dict[str, Any] = {
         "command": ["bench", "run"],
         "began": datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC),

@@ -72,13 +72,15 @@ def embed(
         rows.append(embed_texts(session, source, texts, device=name, projected=projected))
     table = np.concatenate(rows)
     note = MINIATURE if session.settings.miniature else ""
-    if to.suffix == ".npz":
-        np.savez(to, names=np.array(names), embeddings=table, note=note)
-    else:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
+    with options.writing(to) as beside:
+        if to.suffix == ".npz":
+            with beside.open("wb") as file:
+                np.savez(file, names=np.array(names), embeddings=table, note=note)
+        else:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
 
-        pq.write_table(pa.table({"name": names, "embedding": list(table)}, metadata={"note": note}), to)
+            pq.write_table(pa.table({"name": names, "embedding": list(table)}, metadata={"note": note}), beside)
     click.echo(f"{to}: {table.shape[0]} x {table.shape[1]} of {source.variant}, protocol {source.protocol.name}")
     return 0
 

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("methods", nargs=-1, required=True)
 @click.option("--to", type=options.FOLDER, help="Folder for the weights; the first weights folder by default.")
+@click.option(
+    "--sha256", "confirmed", multiple=True, metavar="HASH", help="A hash that you vouch for, where a card states none."
+)
 @options.cards
-def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...]) -> int:
-    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector), verified by hash where one is stated."""
+def fetch(*, methods: tuple[str, ...], to: Path | None, confirmed: tuple[str, ...], cards: tuple[Path, ...]) -> int:
+    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector).
+
+    Each file must have the hash that its card states. Where the card states none, the file's type is checked, its hash shown, and the
+    file taken when you confirm that hash with --sha256.
+    """
     from bench.errors import BenchError, WeightsError
     from bench.models.download import fetch_weight
     from bench.settings import load
@@ -34,7 +41,7 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, cards: tuple[Path, ...])
                 problems.append(f"{name}: {file}: {how}")
                 continue
             try:
-                click.echo(str(fetch_weight(file, facts, folder)))
+                click.echo(str(fetch_weight(file, facts, folder, confirmed)))
             except WeightsError as error:
                 problems.append(f"{name}: {file}: {error.what}" + (f" ({error.fix})" if error.fix else ""))
     if problems:

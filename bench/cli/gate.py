@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bench.cli import options
-from bench.errors import counted
+from bench.errors import BenchError, counted
 
 if TYPE_CHECKING:
     from bench.gate.compare import CellChange, Comparison
@@ -119,6 +119,11 @@ def check(
     from bench.records.record import latest, open_record
 
     record = open_record(results if (results / "manifest.json").exists() else latest(results))
+    if lacking := record.lacking:
+        raise BenchError(
+            f"the record {record.path} is incomplete: it lacks {', '.join(lacking)}",
+            "run it again: what was computed is stored",
+        )
     after = of_record(record)
     if update:
         golden = golden_file(against, record)

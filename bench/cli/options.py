@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import shutil
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,18 +167,32 @@ def open_session(world: Mapping[str, Any], **compute: Any) -> Session:
     return opened(**world, **compute)
 
 
-def write(path: Path, text: str) -> None:
-    """Write what a command makes, whole or not at all.
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A path to write what a command makes to; `path` becomes it whole or not at all.
 
     Raises:
         BenchError: it cannot be written there.
     """
-    from bench.store.files import write_whole
+    from bench.store.files import whole_file
 
     try:
-        write_whole(path, text)
+        with whole_file(path) as beside:
+            yield beside
     except OSError as error:
-        raise BenchError(f"{path} could not be written: {error.strerror or error}", "name another --to") from error
+        raise BenchError(
+            f"{path} could not be written: {error.strerror or error}", "free some space, or name another --to"
+        ) from error
+
+
+def write(path: Path, text: str) -> None:
+    """Write a text that a command makes, whole or not at all.
+
+    Raises:
+        BenchError: it cannot be written there.
+    """
+    with writing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def fitted(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

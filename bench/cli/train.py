@@ -161,11 +161,14 @@ def copied(path: Path, folder: Path, key: Any, published_format: bool) -> Path:
     """A head's file under a name that says what it is."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{key.variant.replace(':', '-').replace(',', '-')}-seed{key.seed}"
-    if not published_format:
-        return Path(shutil.copyfile(path, folder / f"{stem}.safetensors"))
-    from safetensors.numpy import load_file
+    written = folder / f"{stem}.{'pth' if published_format else 'safetensors'}"
+    if published_format:
+        from safetensors.numpy import load_file
 
-    from bench.heads.modules import export_published
+        from bench.heads.modules import export_published
 
-    export_published(folder / f"{stem}.pth", load_file(path))
-    return folder / f"{stem}.pth"
+        export_published(written, load_file(path))
+    else:
+        with options.writing(written) as beside:
+            shutil.copyfile(path, beside)
+    return written

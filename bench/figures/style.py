@@ -15,6 +15,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from bench.errors import BenchError
+from bench.store.files import whole_file
 
 COLUMN, PAGE = 3.4, 7.1  # inches: one column, and both
 ENDINGS = (".pdf", ".svg", ".png")
@@ -95,10 +96,12 @@ def save(made: Figure, path: Path) -> None:
         raise BenchError(f"{path}: the ending {path.suffix!r} is not known", f"use {', '.join(ENDINGS)}")
     dated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}, ".png": {}}[path.suffix]
     try:
-        with paper_look():
-            made.savefig(path, metadata=dated)
+        with paper_look(), whole_file(path) as beside:
+            made.savefig(beside, format=path.suffix[1:], metadata=dated)
     except OSError as error:
-        raise BenchError(f"{path} cannot be written: {error}", "name another place with --to") from error
+        raise BenchError(
+            f"{path} could not be written: {error}", "free some space, or name another place with --to"
+        ) from error
 
 
 def bare(axes: Axes) -> None:

@@ -14,6 +14,8 @@ from bench.metrics.accuracy import Ints, Scores, confusion, score_fold, summaris
 from bench.metrics.paired import mcnemar
 from bench.records.record import CellKey
 
+NOT_THERE = "not there"
+
 
 @dataclass(frozen=True)
 class InputChange:
@@ -74,9 +76,9 @@ def compare(before: Snapshot, after: Snapshot, *, whole: bool = True) -> Compari
             of a table was run on purpose.
     """
     inputs = [
-        *_texts("prompts", _flat(before.prompts), _flat(after.prompts)),
-        *_texts("labels", _joined(before.classes), _joined(after.classes)),
-        *_texts("pixels", before.pixels, after.pixels),
+        *_texts("prompts", _flat(before.prompts), _flat(after.prompts), whole),
+        *_texts("labels", _joined(before.classes), _joined(after.classes), whole),
+        *_texts("pixels", before.pixels, after.pixels, whole),
         *_samples(before, after),
     ]
     cells: list[CellChange] = []
@@ -138,10 +140,11 @@ def _cell(key: CellKey, before: Snapshot, after: Snapshot) -> CellChange | None:
 
 
 def allowed(change: CellChange, flips: float) -> bool:
-    """Whether a change passes: nothing at 0; else at most that share of samples flipped, and inside the noise."""
-    if change.before is None:
-        return True
-    if flips == 0 or change.after is None or change.p_value is None:
+    """Whether a change passes: nothing at 0; else at most that share of samples flipped, and inside the noise.
+
+    A cell that the reference has not does not pass: nothing would hold it, now or later.
+    """
+    if flips == 0 or change.before is None or change.after is None or change.p_value is None:
         return False
     return len(change.flipped) <= flips * change.samples and change.p_value > 0.05
 
@@ -158,11 +161,12 @@ def _joined(classes: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: ", ".join(labels) for name, labels in classes.items()}
 
 
-def _texts(tier: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[InputChange]:
+def _texts(tier: str, before: Mapping[str, str], after: Mapping[str, str], whole: bool) -> list[InputChange]:
+    """What is another text than before, or not in the reference; and, of a whole run, what is in the reference alone."""
     return [
-        InputChange(tier, name, before[name], after[name])
-        for name in before
-        if name in after and before[name] != after[name]
+        InputChange(tier, name, before.get(name, NOT_THERE), after.get(name, NOT_THERE))
+        for name in {**before, **after}
+        if before.get(name) != after.get(name) and (whole or name in after)
     ]
 
 

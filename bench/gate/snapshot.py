@@ -127,11 +127,35 @@ def read(path: Path) -> Snapshot:
         for cell in facts["cells"]:
             rows = {fold: _as_numbers(text) for fold, text in cell.pop("predictions").items()}
             snapshot.predictions[CellKey(**cell)] = rows
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _check_whole(snapshot)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BenchError(
             f"{path} is not a snapshot: {error}", "write one with bench check RECORD --against PATH --update"
         ) from error
     return snapshot
+
+
+def _check_whole(snapshot: Snapshot) -> None:
+    """Refuse a file whose cells have other samples or classes than it states.
+
+    Raises:
+        ValueError: says which cell.
+        KeyError: a cell's dataset is not there.
+    """
+    for cell, folds in snapshot.predictions.items():
+        truth, classes = snapshot.truth[cell.dataset], len(snapshot.classes[cell.dataset])
+        if folds.keys() != truth.keys():
+            raise ValueError(f"{' '.join(map(str, cell))} has other folds than {cell.dataset}")
+        for fold, row in folds.items():
+            labels = truth[fold].labels
+            if not len(row) == len(labels) == len(truth[fold].samples):
+                raise ValueError(
+                    f"{' '.join(map(str, cell))}, fold {fold}: predictions, labels and samples are not as many"
+                )
+            if max([*labels, *row.tolist()], default=0) >= classes:
+                raise ValueError(
+                    f"{' '.join(map(str, cell))}, fold {fold}: a class beyond the {classes} of {cell.dataset}"
+                )
 
 
 def _as_text(row: npt.NDArray[Any]) -> str:

@@ -33,8 +33,8 @@ def _compare(findings: Findings, record: Record, name: str, expected: str) -> No
     if not path.exists():
         findings.wrong.append(f"{name} is not there")
         return
-    found = path.read_text(encoding="utf-8").splitlines()
-    due = expected.splitlines()
+    found = path.read_bytes().decode("utf-8", "replace").split("\n")  # other line ends are not those that were written
+    due = expected.split("\n")
     findings.checked += len(NUMBER.findall(expected))
     if len(found) != len(due):
         findings.wrong.append(f"{name} has {len(found)} lines, the predictions give {len(due)}")

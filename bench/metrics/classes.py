@@ -15,7 +15,7 @@ from bench.metrics.accuracy import NO_CLASS, Ints
 from bench.metrics.predictions import Token, place
 
 MOST_CLASSES = 1000
-"""An index beyond is a mistake; counting over as many classes would ask for gigabytes."""
+"""More are a mistake; counting over as many classes would ask for gigabytes."""
 
 
 class Coded(NamedTuple):
@@ -91,6 +91,11 @@ def _union(labels: list[Token], spoken: list[Token], where: str) -> _Universe:
         )
     if numbers:
         return _Universe([], max(numbers) + 1)
+    if len(names) > MOST_CLASSES:
+        raise BenchError(
+            f"{where}: {len(names)} class names, more than {MOST_CLASSES}: {', '.join(map(repr, names[:3]))}, ...",
+            "see whether `label` and `prediction` are the right columns; they name classes",
+        )
     seen: dict[str, str] = {}
     for name in names:
         twin = seen.setdefault(name.casefold(), name)

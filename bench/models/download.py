@@ -1,13 +1,18 @@
-"""Downloading checkpoints: verified by hash where one is known, recorded on first use otherwise."""
+"""Downloading checkpoints: verified by the hash that the card states, or by the one that the user confirmed.
+
+What comes without a hash that anybody stated may be anything: a login page, another file under an old address. Its first bytes must be
+those of the type that its ending names, and its hash is shown; the file waits beside its place until that hash is given back.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import logging
 import shutil
-import urllib.error
 import urllib.request
+from collections.abc import Collection
 from pathlib import Path, PurePath
 
 from bench.cards.schema import Weight
@@ -19,49 +24,117 @@ log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
 KNOWN = "known-hashes.json"
+WAITING = ".unconfirmed"
+FEWEST_DIGITS = 16
+# Ending -> what a file of that type may begin with; torch writes zip archives, and wrote pickles, which begin with 0x80.
+_TORCH = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+BEGINNINGS = {
+    ".pt": _TORCH,
+    ".pth": _TORCH,
+    ".ckpt": _TORCH,
+    ".bin": _TORCH,
+    ".npz": (b"PK\x03\x04",),
+    ".onnx": (b"\x08",),
+}
 
 
-def fetch_weight(name: str, facts: Weight, folder: Path) -> Path:
+def fetch_weight(name: str, facts: Weight, folder: Path, confirmed: Collection[str] = ()) -> Path:
     """Bring one checkpoint into a folder, whole or not at all.
 
     Args:
         name: file name, or hub folder name, under which the card looks for it.
         facts: where it comes from.
         folder: the weights folder.
+        confirmed: hashes that the user vouches for, or their first 16 digits or more; for files whose card states none.
 
     Raises:
-        WeightsError: the name leads out of the folder, the address does not answer, or the bytes, also those of a file
-            that is there already, have another hash than the card states or than at the first download.
+        WeightsError: the name leads out of the folder; the address does not answer, or not with a file of that type; the bytes,
+            also those of a file that is there already, have another hash than the card states or than was confirmed; or their hash
+            is neither stated nor confirmed yet.
     """
     if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
         raise WeightsError(f"the weights {name!r} would lie outside {folder}", "correct their name in the card")
     target = folder / name
     if target.exists():
         log.info("%s is there already", target)
-        _check(target, name, facts, folder)
+        _check(target, name, facts, folder, confirmed)
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     if facts.hub:
         _from_hub(facts, target, name, folder)
     else:
-        _from_address(facts.url, facts.sha256, target, name, folder)
+        waiting = target.with_name(f"{target.name}{WAITING}")
+        if not waiting.exists():
+            _from_address(facts, waiting, name, folder)
+        _settle(waiting, facts, name, folder, confirmed)
+        waiting.replace(target)
     return target
 
 
-def _check(target: Path, name: str, facts: Weight, folder: Path) -> None:
-    """Compare what lies there with the card's hash or the first one, which is remembered; a folder's files one by one."""
-    files = {name: target}
-    if target.is_dir():
-        inner = sorted(path for path in target.rglob("*") if path.is_file())
-        parts = {path: path.relative_to(target) for path in inner}
-        files = {f"{name}/{part.as_posix()}": path for path, part in parts.items() if not part.parts[0].startswith(".")}
-    for each, path in files.items():
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        _compare(str(path), found, "" if target.is_dir() else facts.sha256, each, folder)
+def _check(target: Path, name: str, facts: Weight, folder: Path, confirmed: Collection[str]) -> None:
+    """Compare what lies there with the hash that is known of it; a folder's files one by one.
+
+    A folder comes from a hub at a commit, which is pinned or remembered, so the hashes of its files are remembered with it.
+    """
+    if not target.is_dir():
+        _settle(target, facts, name, folder, confirmed)
+        return
+    for path in sorted(path for path in target.rglob("*") if path.is_file()):
+        part = path.relative_to(target)
+        if not part.parts[0].startswith("."):
+            _compare(path, _sha256(path), "", f"{name}/{part.as_posix()}", folder)
 
 
-def _compare(what: str, found: str, stated: str, name: str, folder: Path) -> None:
+def _settle(path: Path, facts: Weight, name: str, folder: Path, confirmed: Collection[str]) -> None:
+    """Let a file pass whose hash is stated, remembered or confirmed; a confirmed one is remembered.
+
+    Raises:
+        WeightsError: it is none of these, or another one.
+    """
+    found = _sha256(path)
+    if not facts.sha256 and not _first_hash(folder, name):
+        _check_type(path, name)
+        vouched = [each for each in confirmed if len(each) >= FEWEST_DIGITS and found.startswith(each.lower())]
+        if not vouched:
+            raise WeightsError(
+                f"{path} has sha256 {found}, and its card states none",
+                f"hold it against what its publisher says, then confirm it with --sha256 {found}",
+            )
+    try:
+        _compare(path, found, facts.sha256, name, folder)
+    except WeightsError:
+        if path.name.endswith(WAITING):
+            path.unlink()
+        raise
+
+
+def _check_type(path: Path, name: str) -> None:
+    """Refuse a file that cannot be of the type that its ending names.
+
+    Raises:
+        WeightsError: quotes how it begins.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    kind = PurePath(name).suffix
+    good = head.startswith(BEGINNINGS[kind]) if kind in BEGINNINGS else not head.lstrip().startswith(b"<")
+    if kind == ".safetensors":
+        good = head[8:9] == b"{"
+    if not good:
+        if path.name.endswith(WAITING):
+            path.unlink()
+        raise WeightsError(
+            f"what is to be {name} is not a {kind} file: it begins with {head[:40]!r}",
+            "the address may lead to a page that asks for something: open it in a browser, and put the file there by hand",
+        )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _compare(what: Path, found: str, stated: str, name: str, folder: Path) -> None:
     expected = stated.lower() or _first_hash(folder, name)
     if expected and not found.startswith(expected):
         raise WeightsError(
@@ -83,7 +156,7 @@ def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
             f"{facts.hub} could not be downloaded: {error}", "check the network, and run it again"
         ) from error
     try:
-        _check(beside, name, facts, folder)
+        _check(beside, name, facts, folder, ())
     except WeightsError:
         shutil.rmtree(beside)
         raise
@@ -103,29 +176,31 @@ def _first_revision(hub: str, folder: Path) -> str:
     return known
 
 
-def _from_address(url: str, sha256: str, target: Path, name: str, folder: Path) -> None:
+def _from_address(facts: Weight, target: Path, name: str, folder: Path) -> None:
+    url = facts.url
     if not url.startswith("https://"):
         raise WeightsError(f"{url}: only https addresses are downloaded", "correct the card")
-    hasher = hashlib.sha256()
     try:
-        with (
-            whole_file(target) as beside,
-            urllib.request.urlopen(url, timeout=60) as reply,
-        ):
+        with whole_file(target) as beside, urllib.request.urlopen(url, timeout=60) as reply:
             if not reply.url.startswith("https://"):
                 raise WeightsError(f"{url} leads on to {reply.url}, which is not an https address", "correct the card")
-            total = int(reply.headers.get("Content-Length") or 0)
-            with beside.open("wb") as file, bar(f"downloading {target.name}", total, "bytes") as progress:
+            stated = str(reply.headers.get("Content-Length") or "")
+            total = int(stated) if stated.isdecimal() and len(stated) < 20 else 0
+            with beside.open("wb") as file, bar(f"downloading {name}", total, "bytes") as progress:
                 while chunk := reply.read(CHUNK):
                     file.write(chunk)
-                    hasher.update(chunk)
                     progress.advance(len(chunk))
-                found, size = hasher.hexdigest(), file.tell()
-            if total and size != total:
-                raise WeightsError(f"{url} broke off after {size} of {total} bytes", "run it again")
-            _compare(url, found, sha256, name, folder)
-    except (urllib.error.URLError, TimeoutError, OSError) as error:
-        raise WeightsError(f"{url} could not be downloaded: {error}", "check the network, and run it again") from error
+                size = file.tell()
+            if not size or (total and size != total):
+                raise WeightsError(f"{url} broke off after {size} of {total or 'some'} bytes", "run it again")
+    except (
+        OSError,
+        http.client.HTTPException,
+        ValueError,
+    ) as error:  # whatever a broken server, or a broken address, gives
+        raise WeightsError(
+            f"{url} could not be downloaded: {error!r:.300}", "check the network, and run it again"
+        ) from error
 
 
 def _first_hash(folder: Path, name: str) -> str:

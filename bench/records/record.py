@@ -6,14 +6,18 @@ A run's folder holds
   fingerprint and counts; for every network its adapter, options and checkpoint hashes; prompts as sent; protocols;
   how many pictures went through each tower; warnings; and the marks that a table must print.
 - `predictions.parquet`: one row per sample and cell, columns as in `SCHEMA`.
+- `checksums.txt`: the sha256 of these two, as `sha256sum` writes it; they are tested whenever the record is opened.
 - `metrics.csv`: UAR and WAR a fold and in the mean, recomputed from the predictions.
-- `table_*.md`, `table_*.tex`: the tables, recomputed likewise.
+- `table_*.md`, `table_*.tex`: the tables, recomputed likewise. A record without one of them, or without metrics, is incomplete:
+  its run was stopped before it wrote them.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import itertools
+import logging
 import os
 import platform
 import shutil
@@ -34,8 +38,14 @@ import bench
 from bench.errors import BenchError, counted
 from bench.records import columns
 from bench.records.manifest import SCHEMA_VERSION, MachineFacts, Manifest, read_manifest
+from bench.store.files import file_name
+
+log = logging.getLogger(__name__)
 
 NO_CLASS = -1
+CHECKSUMS = "checksums.txt"
+METRICS = "metrics.csv"
+SEALED = ("manifest.json", "predictions.parquet")
 STAMP = "%Y%m%d-%H%M%S"
 
 _KEY = ("method", "variant", "prompt_set", "protocol", "dataset", "fold")
@@ -134,6 +144,30 @@ class Record:
                     )
             yield part
 
+    def derived(self) -> list[str]:
+        """The names of the files that follow from its predictions: the metrics, and two for each table.
+
+        Raises:
+            BenchError: a table's name makes no file's name.
+        """
+        return [
+            METRICS,
+            *(f"{self.table_file(ref)}{ending}" for ref in self.manifest.tables for ending in (".md", ".tex")),
+        ]
+
+    def table_file(self, ref: str) -> str:
+        """The name of a table's files, without ending.
+
+        Raises:
+            BenchError: the table's name makes no file's name.
+        """
+        return file_name(f"table_{ref.replace(':', '-')}", f"{self.path / 'manifest.json'}: table {ref!r:.200}")
+
+    @property
+    def lacking(self) -> list[str]:
+        """Which of the files that follow from its predictions are not there; none where it is complete."""
+        return [name for name in self.derived() if not (self.path / name).is_file()]
+
     @property
     def classes(self) -> dict[str, list[str]]:
         """Dataset -> class names."""
@@ -158,8 +192,10 @@ def write(
         partial.mkdir(parents=True)
         with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
             for part in predictions:
-                writer.write_table(_as_table(part, manifest.datasets[part.cell.dataset].classes))
+                table = _as_table(part, manifest.datasets[part.cell.dataset].classes)
+                writer.write_table(table, max(1, len(table)))  # one row group, also where pyarrow would make several
         (partial / "manifest.json").write_text(manifest.text(), encoding="utf-8")
+        write_checksums(partial)
         folder = _rename(partial, folder)
     except OSError as error:
         raise BenchError(
@@ -204,8 +240,8 @@ def open_record(path: Path) -> Record:
     """Open a run's folder.
 
     Raises:
-        BenchError: the folder holds a link, or something else that is neither a file nor a folder; or see
-            `bench.records.manifest.read_manifest`.
+        BenchError: the folder holds a link, or something else that is neither a file nor a folder; its manifest or predictions are
+            not as they were written; or see `bench.records.manifest.read_manifest`.
     """
     for entry in sorted(path.iterdir()) if path.is_dir() else ():
         if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
@@ -213,7 +249,40 @@ def open_record(path: Path) -> Record:
             raise BenchError(
                 f"{entry} is {kind}; a record holds its own files", "put the file itself there, or remove it"
             )
-    return Record(path, read_manifest(path / "manifest.json"))
+    manifest = read_manifest(path / "manifest.json")
+    _check_checksums(path)
+    record = Record(path, manifest)
+    if lacking := record.lacking:
+        log.warning("the record %s is incomplete, its run was stopped: it lacks %s", path, ", ".join(lacking))
+    return record
+
+
+def write_checksums(folder: Path) -> None:
+    """State the sha256 of a record's manifest and predictions beside them."""
+    (folder / CHECKSUMS).write_text("".join(f"{_line(folder / name)}\n" for name in SEALED), encoding="utf-8")
+
+
+def _check_checksums(folder: Path) -> None:
+    file = folder / CHECKSUMS
+    if not file.exists():
+        log.warning("%s has no %s, as records of 0.1: nothing tells whether it is as it was written", folder, CHECKSUMS)
+        return
+    try:
+        stated = file.read_bytes().decode("utf-8", "replace").split("\n")
+        changed = [name for name in SEALED if (folder / name).exists() and _line(folder / name) not in stated]
+    except OSError as error:
+        raise BenchError(f"{folder} is not readable: {error}", "mend the disk, or what may be read there") from error
+    if changed:
+        raise BenchError(
+            f"{folder / changed[0]} is not as it was written: its sha256 is not the one in {file}",
+            "take the record from where it came from, or run it again; if the change was yours:"
+            f" sha256sum {' '.join(SEALED)} > {CHECKSUMS}",
+        )
+
+
+def _line(file: Path) -> str:
+    with file.open("rb") as opened:
+        return f"{hashlib.file_digest(opened, 'sha256').hexdigest()}  {file.name}"
 
 
 def latest(folder: Path) -> Path:

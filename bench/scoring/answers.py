@@ -46,7 +46,7 @@ BETWEEN = frozenset(_FILLING.split())
 _KNOWN = frozenset(form for line in FORMS for form in line.split())
 _PIECE = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[.,;:!?()\[\]\n]")
 _Words = tuple[str, ...]
-_Names = dict[int, list[_Words]]
+_Names = dict[str, list[tuple[_Words, int]]]  # first word -> whole names and their classes
 _Spot = tuple[int, int, int]  # first word, minus the number of words, class: so that the least is taken
 
 
@@ -57,33 +57,53 @@ def parse(answer: str, classes: Sequence[str]) -> int:
         answer: the raw text.
         classes: the class names in label order; one that `FORMS` does not know is named by its own words alone.
     """
-    pieces = _pieces(answer)
-    own: _Names = {number: [_pieces(name)] for number, name in enumerate(classes)}
-    further: _Names = {number: [(form,) for form in _forms(name)] for number, name in enumerate(classes)}
-    everything = {number: own[number] + further[number] for number in own}
-    if len(classes) > 1 and len({number for _, _, number in _named(pieces, everything)}) == len(classes):
+    return parse_all([answer], classes)[0]
+
+
+def parse_all(answers: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """`parse` of each answer, in time that grows with the answers' length."""
+    own: list[tuple[_Words, int]] = [(_pieces(name), number) for number, name in enumerate(classes)]
+    further: list[tuple[_Words, int]] = [
+        ((form,), number) for number, name in enumerate(classes) for form in _forms(name)
+    ]
+    in_turn = _by_first_word(own), _by_first_word(further)
+    everything = _by_first_word(own + further)
+    return [_parsed(_pieces(answer), in_turn, everything, len(classes)) for answer in answers]
+
+
+def exact_all(answers: Sequence[str], classes: Sequence[str]) -> list[int]:
+    """The class whose name is a whole answer, whatever its letter case and the punctuation around it, or `UNUSABLE`."""
+    names: dict[str, list[int]] = {}
+    for number, name in enumerate(classes):
+        names.setdefault(_words_of(name), []).append(number)
+    found = [names.get(_words_of(answer), []) for answer in answers]
+    return [meant[0] if len(meant) == 1 else UNUSABLE for meant in found]
+
+
+# What `bench score --parser` offers: the rule of this page, and one that takes nothing but a name.
+PARSERS: dict[str, Callable[[Sequence[str], Sequence[str]], list[int]]] = {"named": parse_all, "exact": exact_all}
+
+
+def _words_of(text: str) -> str:
+    return " ".join(each for each in _pieces(text) if each[0].isalnum())
+
+
+def _parsed(pieces: _Words, in_turn: Sequence[_Names], everything: _Names, classes: int) -> int:
+    if classes > 1 and len({number for _, _, number in _named(pieces, everything)}) == classes:
         return UNUSABLE
-    for names in (own, further):
+    for names in in_turn:
         found = _named(pieces, names)
         if found:
             return min(found)[2]
     return UNUSABLE
 
 
-def exact(answer: str, classes: Sequence[str]) -> int:
-    """The class whose name is the whole answer, whatever its letter case and the punctuation around it, or `UNUSABLE`."""
-    said = " ".join(each for each in _pieces(answer) if each[0].isalnum())
-    found = [number for number, name in enumerate(classes) if said == " ".join(_pieces(name))]
-    return found[0] if len(found) == 1 else UNUSABLE
-
-
-# What `bench score --parser` offers: the rule of this page, and one that takes nothing but a name.
-PARSERS: dict[str, Callable[[str, Sequence[str]], int]] = {"named": parse, "exact": exact}
-
-
-def parse_all(answers: Sequence[str], classes: Sequence[str]) -> list[int]:
-    """`parse` of each answer."""
-    return [parse(answer, classes) for answer in answers]
+def _by_first_word(names: Sequence[tuple[_Words, int]]) -> _Names:
+    found: _Names = {}
+    for words, number in names:
+        if words:
+            found.setdefault(words[0], []).append((words, number))
+    return found
 
 
 def _pieces(text: str) -> _Words:
@@ -99,29 +119,31 @@ def _forms(name: str) -> list[str]:
 
 def _named(pieces: _Words, names: _Names) -> list[_Spot]:
     """Where classes are named and not denied; a name inside a longer one does not count."""
-    spots = [
-        (start, -len(words), number)
-        for number, alternatives in names.items()
-        for words in alternatives
-        for start in range(len(pieces) - len(words) + 1)
-        if words and pieces[start : start + len(words)] == words
-    ]
-    return [spot for spot in spots if not _denied(pieces, spot[0]) and not any(_inside(spot, other) for other in spots)]
+    spots: list[_Spot] = []
+    denied = _denied(pieces)
+    end = 0  # of the name that reaches furthest, of those that begin before this word
+    for start, piece in enumerate(pieces):
+        here = [
+            (len(words), number)
+            for words, number in names.get(piece, ())
+            if pieces[start : start + len(words)] == words
+        ]
+        longest = max((length for length, _ in here), default=0)
+        if not denied[start]:
+            spots += [
+                (start, -longest, number) for length, number in here if length == longest and start + length > end
+            ]
+        end = max(end, start + longest)
+    return spots
 
 
-def _inside(spot: _Spot, other: _Spot) -> bool:
-    """Whether a name is part of a longer one."""
-    (start, less, _), (outer, outer_less, _) = spot, other
-    return outer_less < less and outer <= start and start - less <= outer - outer_less
-
-
-def _denied(pieces: _Words, position: int) -> bool:
-    """Whether a denial reaches the word at this position."""
-    for before in range(position - 1, -1, -1):
-        word = pieces[before]
-        if word in DENIALS or word.endswith("n't"):
-            return True
-        listed = word == "or" or (word in _KNOWN and pieces[before + 1] in ("or", "nor"))
-        if not (listed or word in BETWEEN):
-            return False
-    return False
+def _denied(pieces: _Words) -> list[bool]:
+    """For each word whether a denial reaches it."""
+    reached = [False] * len(pieces)
+    for position in range(1, len(pieces)):
+        before, word = pieces[position - 1 : position + 1]
+        if before in DENIALS or before.endswith("n't"):
+            reached[position] = True
+        elif before == "or" or before in BETWEEN or (before in _KNOWN and word in ("or", "nor")):
+            reached[position] = reached[position - 1]
+    return reached

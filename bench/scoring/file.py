@@ -91,7 +91,7 @@ def score_file(
             continue
         classes[name] = known
         if "answer" in frame:
-            found = np.array([PARSERS[reading.parser](text, known) for text in frame.loc[rows, "answer"]], object)
+            found = np.array(PARSERS[reading.parser](list(frame.loc[rows, "answer"]), known), object)
             frame.loc[rows, "prediction"] = found
             lost = int((found == -1).sum())
             told.append(f"{name}: {counted(lost, 'answer')} of {len(found)} named no class, and counts as wrong")

@@ -5,7 +5,8 @@ can change a row: model, checkpoint bytes, input protocol, dtype, code version o
 is in it, so a prompt, a head, a table, a batch size, a worker count, a path or a modification time recomputes nothing.
 
 Guarantee: a row that can be read is the row that was written. A shard is written beside its place, flushed to the disk
-and renamed into it, under a name that holds the checksum of its bytes; it is verified before its rows are used. A kill
+and renamed into it, under a name that holds the checksum of its bytes; it is verified before its rows are used, and so are
+the small facts about the whole artifact (`about.json`), which hold their own. A kill
 at any moment loses the rows of the shard in hand and nothing else. One writer per artifact at a time (file lock); a second
 run waits for it and then finds the rows already there. A shard that fails its checksum is moved to `broken/`, reported,
 and its rows are computed again.
@@ -192,9 +193,8 @@ class Writer:
     def note(self, **facts: Any) -> None:
         """Keep small facts about the whole artifact."""
         self.artifact.facts.update(facts)
-        text = json.dumps(
-            {"step": self.artifact.key.step, **self.artifact.key.inputs, "facts": self.artifact.facts}, indent=1
-        )
+        about = {"step": self.artifact.key.step, **self.artifact.key.inputs, "facts": self.artifact.facts}
+        text = json.dumps({**about, "checksum": _checksum_of(about)}, indent=1)
         with disk(self.artifact.path / "about.json"):
             write_whole(self.artifact.path / "about.json", text.encode())
 
@@ -262,9 +262,12 @@ class Store:
         about = artifact.path / "about.json"
         if about.exists():
             try:
-                artifact.facts = json.loads(about.read_bytes())["facts"]
-            except (ValueError, KeyError):
-                self._set_aside(about, "it is not JSON")
+                said = json.loads(about.read_bytes())
+                if said.pop("checksum") != _checksum_of(said):
+                    raise ValueError
+                artifact.facts = said["facts"]
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                self._set_aside(about, "its facts are not those that were written")
         keys, shard, row = [], [], []
         for path in sorted(artifact.path.glob("*.npy")):
             array = self._verified(path)
@@ -337,6 +340,11 @@ def _check_floats(artifact: Artifact, digests: Sequence[bytes], rows: npt.NDArra
         raise StoreError(
             f"rows of width {rows.shape[1]} for an artifact of width {artifact.width}", "bump the adapter's version"
         )
+
+
+def _checksum_of(about: Mapping[str, Any]) -> str:
+    """The checksum of an artifact's facts, and of what it is made of."""
+    return _checksum(json.dumps(about, sort_keys=True).encode())
 
 
 def _checksum(data: bytes | memoryview) -> str:

@@ -11,9 +11,9 @@ from bench.cards.catalog import Catalog
 from bench.cards.table_schema import TableCard
 from bench.errors import BenchError
 from bench.plan.cells import Choices, sources
-from bench.records.record import Record
+from bench.records.record import METRICS, Record
 from bench.records.scores import Matrices, RowKey, matrices_of, metrics_csv, values_of
-from bench.store.files import file_name, write_whole
+from bench.store.files import write_whole
 from bench.tables.compute import complete
 from bench.tables.grid import Grid
 from bench.tables.latex import latex
@@ -27,10 +27,10 @@ from bench.tables.significance import unproved_leads
 def files_of(record: Record, catalog: Catalog) -> dict[str, str]:
     """File name -> text of everything in a record that follows from its predictions: metrics and tables."""
     matrices = matrices_of(record)
-    files = {"metrics.csv": metrics_csv(matrices)}
+    files = {METRICS: metrics_csv(matrices)}
     for ref in record.manifest.tables:
         grid = _grid(record, matrices, catalog, ref, record.manifest.details)
-        name = file_name(f"table_{ref.replace(':', '-')}", f"{record.path / 'manifest.json'}: table {ref!r:.200}")
+        name = record.table_file(ref)
         files |= {f"{name}.md": markdown(grid), f"{name}.tex": latex(grid)}
     return files
 

@@ -130,7 +130,7 @@ def test_embed_gives_what_a_run_stored(world: Any) -> None:
     out = world.root / "out.npz"
     world.call("embed", face, "--method", "clip:backbone=B32", "--to", out, *world.flags)
     about = json.loads(next((world.root / "store" / "frames").glob("*/about.json")).read_text())
-    made_of = {name: fact for name, fact in about.items() if name not in ("step", "facts")}
+    made_of = {name: fact for name, fact in about.items() if name not in ("step", "facts", "checksum")}
     artifact = Store(world.root / "store").open(ArtifactKey(about["step"], made_of))
     assert np.allclose(artifact.rows([digest(Blob(str(face)))]), np.load(out)["embeddings"], atol=1e-5)
 
@@ -215,12 +215,16 @@ def test_a_download_with_another_hash_is_refused(tmp_path: Path, monkeypatch: py
     with pytest.raises(WeightsError, match="expected 00ff"):
         fetch_weight("w.pt", Weight(url="https://example.org/w.pt", sha256="00ff"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == []
-    fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path)
-    assert (tmp_path / "w.pt").read_bytes() == b"other"
+    unstated = Weight(url="https://example.org/w.pt")
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"\x80\x02one"))
+    with pytest.raises(WeightsError, match="its card states none"):
+        fetch_weight("w.pt", unstated, tmp_path)
+    fetch_weight("w.pt", unstated, tmp_path, [hashlib.sha256(b"\x80\x02one").hexdigest()])
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["known-hashes.json", "w.pt"]
     (tmp_path / "w.pt").unlink()
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"third"))
-    with pytest.raises(WeightsError, match="has sha256"):
-        fetch_weight("w.pt", Weight(url="https://example.org/w.pt"), tmp_path)
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Reply(b"\x80\x02two"))
+    with pytest.raises(WeightsError, match="do not use it unseen"):
+        fetch_weight("w.pt", unstated, tmp_path)
 
 
 def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: Path) -> None:
@@ -228,11 +232,14 @@ def test_weights_that_are_there_already_are_compared_with_their_hash(tmp_path: P
     from bench.errors import WeightsError
     from bench.models.download import fetch_weight
 
-    (tmp_path / "w.pt").write_bytes(b"bytes")
-    stated = Weight(url="https://example.org/w.pt", sha256=hashlib.sha256(b"bytes").hexdigest()[:12].upper())
+    data = b"PK\x03\x04bytes"
+    (tmp_path / "w.pt").write_bytes(data)
+    stated = Weight(url="https://example.org/w.pt", sha256=hashlib.sha256(data).hexdigest()[:12].upper())
     unstated = Weight(url="https://example.org/w.pt")
+    with pytest.raises(WeightsError, match=f"--sha256 {hashlib.sha256(data).hexdigest()}"):
+        fetch_weight("w.pt", unstated, tmp_path)
     for facts in (stated, unstated):
-        assert fetch_weight("w.pt", facts, tmp_path) == tmp_path / "w.pt"
+        assert fetch_weight("w.pt", facts, tmp_path, [hashlib.sha256(data).hexdigest()]) == tmp_path / "w.pt"
     (tmp_path / "w.pt").write_bytes(b"other")
     for facts in (stated, unstated):
         with pytest.raises(WeightsError, match="do not use it unseen"):

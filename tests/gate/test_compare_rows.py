@@ -87,10 +87,10 @@ def test_runs_of_the_same_seed_are_compared(world: Any, record: Path) -> None:
     assert sorted({tuple(cell["seeds"]) for cell in cells}) == [(0, 0), (1, 1)] and len(cells) == 8
 
 
-def test_a_row_that_is_not_there_gets_the_near_one(world: Any, record: Path) -> None:
+def test_a_row_that_is_not_there_gets_those_that_are(world: Any, record: Path) -> None:
     first, second = rows_of(record)
     answer = world.call("compare", record, "--rows", first, second[:-4])
-    assert answer.code == 2 and "did you mean" in answer.err
+    assert answer.code == 2 and f"name two of one table: {first!r}, {second!r}" in answer.err
 
 
 def test_one_record_without_rows_and_two_with_rows_are_refused(world: Any, record: Path) -> None:

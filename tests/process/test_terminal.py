@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records.record import CellKey
+from bench.records.record import CellKey, write_checksums
 from bench.records.scores import metrics_csv
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[8m\u202etxt\x9b31m"
@@ -33,6 +33,7 @@ def record(world: Any) -> Path:
     table["rows"][1]["cells"][0] = "=HYPERLINK(1)"
     facts["marks"] = [{"note": EVIL, "dataset": "", "method": ""}]
     path.write_text(json.dumps(facts))
+    write_checksums(path.parent)
     return path.parent
 
 

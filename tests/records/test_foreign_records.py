@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.records.record import write_checksums
+
 
 @pytest.fixture
 def record(world: Any) -> Path:
@@ -25,6 +27,7 @@ def restate(record: Path, **facts: Any) -> None:
     """Let the manifest say something else."""
     path = record / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **facts}))
+    write_checksums(record)
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -164,6 +164,7 @@ def test_a_manifest_of_the_schema_before_is_brought_up_to_this_one(world: Any) -
     for network in then["networks"]:
         network["shelf"] = network.pop("artifact")
     (record / "manifest.json").write_text(json.dumps(then))
+    (record / "checksums.txt").unlink()  # there were none
     manifest = open_record(record).manifest
     assert manifest.began == datetime(2023, 11, 14, 22, 13, 20, 250_000, UTC) and manifest.ended is None
     assert (manifest.device.asked, manifest.device.used, manifest.device.workers) == ("cpu", "not recorded", 2)
@@ -197,6 +198,7 @@ def test_predictions_that_do_not_fit_the_manifest_are_refused(
     other = small_manifest(datasets={"d": wide, "e": wide})
     record = records.write(tmp_path / "run", other, [found])
     (record.path / "manifest.json").write_text(small_manifest().text())
+    records.write_checksums(record.path)
     with pytest.raises(BenchError, match=said):
         list(open_record(record.path).predictions())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,25 @@ def test_a_records_own_predictions_need_no_order(world: Any) -> None:
     assert answer.code == 0, answer.err
     metrics = pd.read_csv(world.records()[-1] / "metrics.csv")
     assert json.loads(answer.out)[0]["uar"] == pytest.approx(metrics["uar"].iloc[-1], abs=1e-6)
+
+
+def test_the_time_for_answers_grows_with_their_length_alone(score: Any) -> None:
+    begun = time.monotonic()
+    for words in ("happy or ", "sad ", "very ", "not happy or "):
+        answer = score(
+            f"dataset,label,said\nraf-db,happiness,{words * 100_000}sad\nraf-db,sadness,sad\n", "--answers", "said"
+        )
+        assert answer.code == 0, answer.err
+    assert time.monotonic() - begun < 30
+
+
+def test_more_classes_than_anybody_has_end_in_an_error(score: Any) -> None:
+    rows = "".join(f"mine,word {number},word {number}\n" for number in range(33_000))
+    answer = score(f"dataset,label,prediction\n{rows}")
+    assert (
+        answer.code == 2
+        and "33000 class names, more than 1000: 'word 0', " in answer.err
+        and "right columns" in answer.err
+    )
+    answer = score("dataset,label,prediction\nmine,999999999,0\n")
+    assert answer.code == 2 and "999999999" in answer.err

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _WORKER = Path(__file__).with_name("worker.py")
 _LAST_LINES = 12
+_GRACE = 5.0  # by so much later the worker ends itself, where nobody here did
 _AGAIN = "mend it and run the same command again: what was computed before is kept"
 
 
@@ -155,7 +156,7 @@ class _Link:
         try:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            wire.send(self._process.stdin, body, arrays)  # type: ignore[arg-type]
+            wire.send(self._process.stdin, {**body, "seconds": seconds + _GRACE}, arrays)  # type: ignore[arg-type]
             reply = wire.receive(self._process.stdout)  # type: ignore[arg-type]
         except (OSError, EOFError, ValueError) as error:
             self.close()

@@ -3,6 +3,9 @@
 It reads requests from standard input and writes replies to what was standard output when it began; whatever the adapter
 or its libraries print goes to standard error instead, so that no stray line can be taken for a reply. Where the
 environment has torch, pixels reach the adapter as tensors on its device, elsewhere as numpy arrays.
+
+It ends when the process that started it does, however that ends and whatever the adapter is doing, and when a call takes longer
+than it may: nobody else may be left to see to it.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ import contextlib
 import importlib
 import importlib.util
 import os
+import queue
+import signal
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -29,15 +35,15 @@ else:
 
 def main() -> None:
     """Serve until the other side closes its end."""
-    requests, replies = _private_streams()
+    stream, replies = _private_streams()
+    requests: queue.Queue[wire.Message] = queue.Queue()
+    threading.Thread(target=_listen, args=(stream, requests), daemon=True).start()
     adapter: Any = None
     arrays: list[Any]
     device = "cpu"
     while True:
-        try:
-            request = wire.receive(requests)
-        except EOFError:
-            return
+        request = requests.get()
+        _deadline(request.body["seconds"])
         try:
             if request.body["call"] == "load":
                 adapter, device = _load(request.body), request.body["device"]
@@ -48,6 +54,27 @@ def main() -> None:
         except Exception as error:
             trace = traceback.format_exc().rstrip().splitlines()
             wire.send(replies, {"error": type(error).__name__, "message": str(error), "trace": trace[-6:]})
+        _deadline(0)
+
+
+def _listen(stream: BinaryIO, requests: queue.Queue[wire.Message]) -> None:
+    """Pass requests on until the other side is gone; then end this process and whatever it started, also in the midst of a call."""
+    try:
+        while True:
+            requests.put(wire.receive(stream))
+    except (EOFError, OSError, ValueError):
+        if os.name == "posix" and os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(1)
+
+
+def _deadline(seconds: float) -> None:
+    """End this process unless the call is answered in that time; 0 waits for ever.
+
+    The signal's default action ends a process wherever it is, also deep in a library that lets no other thread run.
+    """
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:

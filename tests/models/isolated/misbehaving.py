@@ -30,6 +30,11 @@ class Generator:
         if question == "hang":
             print("going to sleep", file=sys.stderr, flush=True)
             time.sleep(600)
+        if question == "hang with a child":
+            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+            with open(os.environ["PIDS"], "w") as file:
+                file.write(f"{os.getpid()} {child.pid}\\n")
+            time.sleep(600)
         if question == "die":
             print("last words", file=sys.stderr, flush=True)
             os._exit(3)
