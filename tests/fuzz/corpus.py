@@ -317,7 +317,105 @@ def _read_checkpoint(path: Path) -> object:
     return state
 
 
+RECORD = "record"
+RECORD_FILES = ("manifest.json", "predictions.parquet", "checksums.txt")
+
+
+def _record(folder: Path) -> dict[str, bytes]:
+    """A record of one small table, which stays in the folder whole."""
+    from small_manifest import small_manifest
+
+    from bench.cards.table_schema import ColumnGroup, Row, TableCard
+    from bench.records import record as records
+    from bench.records.manifest import RowFacts, TableFacts
+    from bench.records.record import CellKey, FoldPredictions
+
+    rng = np.random.default_rng(0)
+    table = TableCard(
+        kind="table",
+        name="run",
+        columns=(ColumnGroup(title="Images", datasets=("d",)),),
+        rows=tuple(Row(id=name, cells=(name,), method=name) for name in ("m", "n")),
+    )
+    rows = {name: RowFacts(method=name, variant="", prompt_set="P", protocol="q") for name in ("m", "n")}
+    manifest = small_manifest(60, tables={"run": TableFacts(card=table, path="", rows=rows)})
+    labels = rng.integers(0, 3, 60).astype(np.int16)
+    parts = [
+        FoldPredictions(
+            CellKey(name, "", "P", "q", "d"),
+            "1",
+            [f"a/{number}" for number in range(60)],
+            labels,
+            np.where(rng.random(60) < 0.7, labels, (labels + 1) % 3).astype(np.int16),
+            rng.normal(size=(60, 3)).astype(np.float32),
+        )
+        for name in ("m", "n")
+    ]
+    made = records.write(folder / RECORD, manifest, parts).path
+    return {name: (made / name).read_bytes() for name in RECORD_FILES}
+
+
+def _tables_of(record: Path) -> str:
+    from bench.cards.catalog import Catalog
+    from bench.records.record import open_record
+    from bench.tables.markdown import markdown
+    from bench.tables.record import grids_of
+
+    return "".join(map(markdown, grids_of(open_record(record), Catalog(), ["run"])))
+
+
+def _open_record(path: Path) -> object:
+    """A damaged record is refused or gives the whole one's tables; with checksums made anew it still raises nothing else."""
+    from bench.errors import BenchError
+    from bench.records.record import write_checksums
+
+    record = path.parent / RECORD
+    before = {name: (record / name).read_bytes() for name in RECORD_FILES}
+    whole = _tables_of(record)
+    try:
+        (record / path.name).write_bytes(path.read_bytes())
+        try:
+            tables = _tables_of(record)
+        except BenchError:
+            write_checksums(record)
+            return _tables_of(record)
+        assert tables == whole, "another table without a word"
+        return tables
+    finally:
+        for name, data in before.items():
+            (record / name).write_bytes(data)
+
+
+def _golden(folder: Path) -> dict[str, bytes]:
+    """A snapshot of a small record, which stays in the folder whole."""
+    from bench.gate.snapshot import of_record, write
+    from bench.records.record import open_record
+
+    _record(folder)
+    snapshot = of_record(open_record(folder / RECORD))
+    snapshot.prompts = {"P": {"joy": ["a happy face"]}}
+    snapshot.pixels = {"d, q, 224, ab": "0123456789abcdef"}
+    write(snapshot, folder / "whole.json")
+    return {"golden.json": (folder / "whole.json").read_bytes()}
+
+
+def _check_golden(path: Path) -> object:
+    """A damaged snapshot is refused, or says the same as before, or does not pass."""
+    from bench.gate.compare import compare
+    from bench.gate.snapshot import read
+
+    whole, damaged = read(path.parent / "whole.json"), read(path)
+    found = compare(damaged, whole)
+    if not found.inputs and not found.cells:
+        for part in ("prompts", "classes", "pixels", "truth"):
+            assert getattr(whole, part) == getattr(damaged, part), f"other {part} pass"
+        assert whole.predictions.keys() == damaged.predictions.keys(), "other cells pass"
+    return found
+
+
 KINDS: dict[str, Kind] = {
+    "records": Kind(_record, _open_record),
+    "goldens": Kind(_golden, _check_golden),
     "lists": Kind(_list_files, _read_list),
     "predictions": Kind(_predictions, _score),
     "cards": Kind(_cards, _load_cards),

@@ -16,6 +16,8 @@ import pytest
 from corpus import KINDS
 
 ATTEMPTS = {
+    "records": 150,
+    "goldens": 150,
     "lists": 300,
     "predictions": 80,
     "cards": 25,
@@ -38,7 +40,12 @@ def test_a_damaged_file_is_read_or_refused(kind: str, tmp_path: Path) -> None:
     count = ATTEMPTS[kind] * MANY
     child = subprocess.run(
         [sys.executable, "-W", "ignore", str(Path(__file__).with_name("child.py")), kind, "0", str(count)],
-        env={**os.environ, "TMPDIR": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "TMPDIR": str(tmp_path),
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]),
+        },
         capture_output=True,
         text=True,
         timeout=SILENCE,
