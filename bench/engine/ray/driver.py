@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 
 BATCHES_PER_SHARD = 32
 SHARDS_PER_WORKER = 4
+OLDEST = (2, 52)  # the first that can ask callers for a token
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,20 @@ def connected(address: str) -> Iterator[Any]:
     """
     # Nothing is reported to anybody unless the user's own environment says so.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    address = address or os.environ.get("RAY_ADDRESS", "")
+    if not address:
+        _ask_for_a_token()
     try:
         import ray
     except ImportError as error:
         raise BenchError("--executor ray needs Ray, which is not installed", "pip install 'fer-bench[ray]'") from error
+    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
+        raise BenchError(
+            f"Ray {ray.__version__} takes work from anybody who reaches its ports", "pip install -U 'fer-bench[ray]'"
+        )
     if ray.is_initialized():
         yield ray
         return
-    address = address or os.environ.get("RAY_ADDRESS", "")
     here: dict[str, Any] = {} if address else {"include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
@@ -107,6 +115,18 @@ def connected(address: str) -> Iterator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _ask_for_a_token() -> None:
+    """Let the Ray that is started here refuse whoever lacks a token that only this process and its workers have.
+
+    What the user's environment says goes before; Ray reads it when it is imported.
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    os.environ["RAY_AUTH_MODE"] = "token"
+    if not {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys():
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
 
 
 def _fill_texts(works: Sequence[TextWork], store: Store, pool: Pool, machine: Machine) -> None:
