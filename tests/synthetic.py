@@ -27,7 +27,8 @@ from bench.records.manifest import (
     NetworkFacts,
     ServedFacts,
 )
-from bench.records.record import FoldPredictions, Record
+from bench.records.predictions import FoldPredictions
+from bench.records.record import Record
 from bench.run.manifest import prompt_facts, table_facts
 
 

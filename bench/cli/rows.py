@@ -103,7 +103,7 @@ def _meant(table: TableCard, rows: Mapping[str, RowKey], name: str) -> list[str]
 
 
 def _scores(matrices: Any, key: RowKey, dataset: str, seed: int | None) -> Any:
-    from bench.records.record import CellKey
+    from bench.records.predictions import CellKey
     from bench.records.scores import scores_of
 
     return scores_of(matrices[CellKey(*key, dataset, seed)])

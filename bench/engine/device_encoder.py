@@ -13,7 +13,7 @@ from bench.cards.input_protocol import Pixels
 from bench.errors import BenchError, counted
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Later, Network, respond, respond_later
-from bench.records.record import processor
+from bench.records.machine import processor
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,7 +18,8 @@ from bench.engine.device_encoder import Machine
 from bench.errors import BenchError, UnknownName
 from bench.figures import captions, confusions, embedding_map, probabilities, style, variances
 from bench.plan.cells import Choices, Source, free_table, source_of
-from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import Record
 from bench.records.scores import matrices_of
 from bench.run.checks import MINIATURE, Allowances
 from bench.run.features import features_of

@@ -12,7 +12,7 @@ from bench.errors import BenchError, counted
 from bench.gate.snapshot import Snapshot
 from bench.metrics.accuracy import Ints, Scores, confusion, score_fold, summarise
 from bench.metrics.paired import mcnemar
-from bench.records.record import CellKey
+from bench.records.predictions import CellKey
 
 NOT_THERE = "not there"
 

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.errors import BenchError
-from bench.records.record import CellKey, FoldPredictions, Record, open_record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import Record, open_record
 from bench.store.files import file_name, write_whole
 
 SCHEMA_VERSION = 1

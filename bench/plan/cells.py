@@ -12,7 +12,7 @@ from bench.cards.schema import Combine, DatasetCard, MethodCard, PromptCard
 from bench.cards.table_schema import ColumnGroup, Row, TableCard
 from bench.cards.variant import Variant, all_variants, parse, resolve
 from bench.errors import BenchError, UnknownName
-from bench.records.record import CellKey
+from bench.records.predictions import CellKey
 
 
 @dataclass(frozen=True)

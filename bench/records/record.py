@@ -5,7 +5,7 @@ A run's folder holds
 - `manifest.json`: see `bench.records.manifest`: command, versions, git revision, hardware; for every dataset its root, layout,
   fingerprint and counts; for every network its adapter, options and checkpoint hashes; prompts as sent; protocols;
   how many pictures went through each tower; warnings; and the marks that a table must print.
-- `predictions.parquet`: one row per sample and cell, columns as in `SCHEMA`.
+- `predictions.parquet`: one row per sample and cell, see `bench.records.predictions`.
 - `checksums.txt`: the sha256 of these two, as `sha256sum` writes it; they are tested whenever the record is opened.
 - `metrics.csv`: UAR and WAR a fold and in the mean, recomputed from the predictions.
 - `table_*.md`, `table_*.tex`: the tables, recomputed likewise. A record without one of them, or without metrics, is incomplete:
@@ -21,93 +21,24 @@ import logging
 import os
 import platform
 import shutil
-import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-import bench
 from bench.errors import BenchError, counted
-from bench.records import columns
-from bench.records.manifest import SCHEMA_VERSION, MachineFacts, Manifest, read_manifest
+from bench.records.manifest import Manifest, read_manifest
+from bench.records.predictions import NO_CLASS, SCHEMA, FoldPredictions, as_table, read_predictions
 from bench.store.files import file_name
 
 log = logging.getLogger(__name__)
 
-NO_CLASS = -1
 CHECKSUMS = "checksums.txt"
 METRICS = "metrics.csv"
 SEALED = ("manifest.json", "predictions.parquet")
 STAMP = "%Y%m%d-%H%M%S"
-
-_KEY = ("method", "variant", "prompt_set", "protocol", "dataset", "fold")
-SCHEMA = pa.schema(
-    [
-        *(pa.field(name, pa.dictionary(pa.int32(), pa.string())) for name in _KEY),
-        pa.field("seed", pa.int32()),  # null where nothing was drawn
-        pa.field("sample", pa.string()),
-        pa.field("label", pa.int16()),  # index into the dataset's classes
-        pa.field("prediction", pa.int16()),  # likewise; -1 is an answer that names no class
-        pa.field("label_name", pa.dictionary(pa.int32(), pa.string())),
-        pa.field("prediction_name", pa.dictionary(pa.int32(), pa.string())),  # null where an answer names no class
-        pa.field("scores", pa.list_(pa.float32())),  # null where a method gives none
-        pa.field("answer", pa.string()),  # a generator's own words; null for other models
-    ],
-    metadata={"fer-bench.schema": str(SCHEMA_VERSION)},
-)
-
-PACKAGES = (
-    "torch",
-    "torchvision",
-    "open_clip_torch",
-    "transformers",
-    "numpy",
-    "pillow",
-    "simplejpeg",
-    "decord",
-    "av",
-    "pyarrow",
-)
-
-
-class CellKey(NamedTuple):
-    """What a cell is: enough to find it again in any record."""
-
-    method: str
-    variant: str
-    prompt_set: str
-    protocol: str
-    dataset: str
-    seed: int | None = None
-
-
-@dataclass(frozen=True)
-class FoldPredictions:
-    """The predictions of one cell on one fold.
-
-    Attributes:
-        samples: sample ids.
-        labels: `[N]` indices into the dataset's classes.
-        predictions: `[N]` likewise; -1 where an answer named no class.
-        scores: `[N, K]` or None where the method gives none.
-        answers: a generator's own words, or None.
-    """
-
-    cell: CellKey
-    fold: str
-    samples: Sequence[str]
-    labels: npt.NDArray[np.int16]
-    predictions: npt.NDArray[np.int16]
-    scores: npt.NDArray[np.float32] | None = None
-    answers: Sequence[str] | None = None
 
 
 @dataclass
@@ -192,7 +123,7 @@ def write(
         partial.mkdir(parents=True)
         with pq.ParquetWriter(partial / "predictions.parquet", SCHEMA, compression="zstd") as writer:
             for part in predictions:
-                table = _as_table(part, manifest.datasets[part.cell.dataset].classes)
+                table = as_table(part, manifest.datasets[part.cell.dataset].classes)
                 writer.write_table(table, max(1, len(table)))  # one row group, also where pyarrow would make several
         (partial / "manifest.json").write_text(manifest.text(), encoding="utf-8")
         write_checksums(partial)
@@ -319,122 +250,3 @@ def _time_of(name: str) -> datetime | None:
         return datetime.strptime("-".join(name.split("-")[:2]), STAMP).replace(tzinfo=UTC)
     except ValueError:
         return None
-
-
-def _as_table(part: FoldPredictions, classes: Sequence[str]) -> pa.Table:
-    count = len(part.samples)
-    values = {**part.cell._asdict(), "fold": part.fold}
-    seed = values.pop("seed")
-    seeds = (
-        columns.nulls(count, pa.int32())
-        if seed is None
-        else columns.numbers(np.full(count, seed, np.int32), pa.int32())
-    )
-    arrays = [
-        *(columns.constant(str(values[name]), count) for name in _KEY),
-        seeds,
-        columns.texts(part.samples),
-        columns.numbers(part.labels.astype(np.int16, copy=False), pa.int16()),
-        columns.numbers(part.predictions.astype(np.int16, copy=False), pa.int16()),
-        columns.names(part.labels, classes),
-        columns.names(part.predictions, classes),
-        columns.vectors(part.scores, count),
-        columns.no_texts(count) if part.answers is None else columns.texts(part.answers),
-    ]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-
-def read_predictions(path: Path) -> Iterator[FoldPredictions]:
-    """A predictions file, a cell and fold at a time, in the order in which they first appear.
-
-    What belongs together is known by the rows alone: other programs write other row groups, and other orders.
-
-    Raises:
-        BenchError: the file is not readable.
-    """
-    try:
-        file = pq.ParquetFile(path)
-        if file.metadata.num_rows:
-            yield from map(_part, _by_cell(file))
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise BenchError(f"{path} is not readable: {error}", "run it again") from error
-
-
-def _by_cell(file: pq.ParquetFile) -> Iterator[pa.Table]:
-    """The rows of each cell and fold. One at a time is held where they lie together, as a run writes them."""
-    numbers = columns.groups(file.read([*_KEY, "seed"]))
-    ends = np.append(np.nonzero(np.diff(numbers))[0] + 1, len(numbers))
-    if len(ends) > numbers.max() + 1:
-        order = np.argsort(numbers, kind="stable")
-        table = file.read().take(pa.array(order))
-        for number in range(numbers.max() + 1):
-            first, last = np.searchsorted(numbers[order], [number, number + 1])
-            yield table.slice(first, last - first)
-        return
-    held: list[pa.Table] = []
-    at = 0
-    following = iter(ends.tolist())
-    end = next(following)
-    for group in range(file.num_row_groups):
-        table = file.read_row_group(group)
-        while table.num_rows:
-            held.append(table.slice(0, end - at))
-            at += held[-1].num_rows
-            table = table.slice(held[-1].num_rows)
-            if at == end:
-                yield pa.concat_tables(held)
-                held, end = [], next(following, 0)
-
-
-def _part(table: pa.Table) -> FoldPredictions:
-    """The rows of one cell and fold, so one row tells which."""
-    first = {name: table[name][0].as_py() for name in (*_KEY, "seed")}
-    fold = first.pop("fold")
-    return FoldPredictions(
-        CellKey(**first),
-        fold,
-        [value.as_py() for value in table["sample"]],
-        columns.to_numbers(table["label"], np.int16),
-        columns.to_numbers(table["prediction"], np.int16),
-        columns.to_vectors(table["scores"]),
-        None if table["answer"].null_count else [value.as_py() for value in table["answer"]],
-    )
-
-
-def versions() -> dict[str, str]:
-    """The versions of what can change a number."""
-    found = {"fer-bench": bench.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def machine() -> MachineFacts:
-    """This machine."""
-    return MachineFacts(system=platform.platform(), processor=processor(), cores=os.cpu_count())
-
-
-def revision() -> str:
-    """The checkout's git revision, with `+` behind it where files differ from it; empty outside a checkout."""
-    here = Path(bench.__file__).parents[1]
-    if not (here / ".git").exists():
-        return ""
-    try:
-        describe = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-        return subprocess.run(describe, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def processor() -> str:
-    """The processor's name, as the system gives it."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from bench.errors import BenchError
 from bench.metrics.paired import Joint, Paired, compare, joint
-from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import Record
 from bench.records.scores import RowKey
 
 Outcomes = Mapping[CellKey, Mapping[str, FoldPredictions]]

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from bench.metrics.accuracy import FoldScores, Ints, Scores, confusion, over_seeds, score_fold, summarise
 from bench.records import spreadsheet
-from bench.records.record import CellKey, Record
+from bench.records.predictions import CellKey
+from bench.records.record import Record
 
 # A row of a table in a record: everything of a cell but its dataset and seed.
 RowKey = tuple[str, str, str, str]

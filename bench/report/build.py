@@ -16,7 +16,8 @@ from markupsafe import Markup
 from bench.cards.catalog import Catalog
 from bench.errors import BenchError
 from bench.records.manifest import ServedFacts
-from bench.records.record import CellKey, Record
+from bench.records.predictions import CellKey
+from bench.records.record import Record
 from bench.report.numbers import CellNumbers, SampleLists, Samples, cells_of
 from bench.report.pictures import SampleName, Thumbnails, thumbnails
 from bench.report.tables import tables_of

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.metrics.accuracy import Interval, Ints, confusion
-from bench.records.record import CellKey, FoldPredictions, Record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import Record
 from bench.records.scores import fold_scores, scores_of
 from bench.scoring.zeroshot import softmax
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from bench.cards.catalog import Catalog
 from bench.cards.table_schema import Row, TableCard
-from bench.records.record import CellKey, Record
+from bench.records.predictions import CellKey
+from bench.records.record import Record
 from bench.records.scores import Matrices, RowKey, scores_of
 from bench.tables.grid import Cell, Grid, Line
 from bench.tables.place import LABELS

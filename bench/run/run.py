@@ -13,6 +13,7 @@ from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.errors import counted
 from bench.models.precision import check_precision
 from bench.plan.cells import Choices, distinct_cells, sources
+from bench.records import machine as made_with
 from bench.records import record as records
 from bench.records.manifest import NOTHING_RAN, BatchFacts, ChosenFacts, DeviceFacts, Manifest
 from bench.records.record import Record
@@ -93,9 +94,9 @@ def run(
         ),
         dtype=session.dtype,
         compiled=session.compiled,
-        versions=records.versions(),
-        revision=records.revision(),
-        machine=records.machine(),
+        versions=made_with.versions(),
+        revision=made_with.revision(),
+        machine=made_with.machine(),
         datasets={corpus.card.name: dataset_facts(corpus, lost) for corpus in plan.corpora.values()},
         networks=network_facts(plan, session),
         methods=method_facts(plan, session, heads),

@@ -32,7 +32,7 @@ from bench.models.precision import arithmetic, check_precision
 from bench.plan.keys import text_key, vision_key
 from bench.plan.trainings import HeadKey, TeacherPasses, TrainingGroup, TrainingJob, refuse, target_keys
 from bench.process.progress import bar
-from bench.records import record as records
+from bench.records import machine as made_with
 from bench.run.checks import check_complete
 from bench.run.planner import plan as plan_cells
 from bench.run.planner import training_job
@@ -138,9 +138,9 @@ class _GroupRun:
                 "training": job.training.model_dump(mode="json"),
                 "made_of": dict(head.key.inputs),
                 "losses": [round(float(value), 6) for value in found.losses],
-                "versions": records.versions(),
-                "revision": records.revision(),
-                "machine": records.machine().model_dump(),
+                "versions": made_with.versions(),
+                "revision": made_with.revision(),
+                "machine": made_with.machine().model_dump(),
             }
             write_head(head.path, job.training.design, found.state, record)
             first, last = found.losses[0], found.losses[-1]

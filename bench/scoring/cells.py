@@ -19,7 +19,7 @@ from bench.models.network import Network
 from bench.plan.cells import Cell
 from bench.plan.keys import asks_of, corpus_key, row_keys, text_digest, text_key, vision_key
 from bench.plan.plan import Plan
-from bench.records.record import FoldPredictions
+from bench.records.predictions import FoldPredictions
 from bench.scoring.answers import parse_all
 from bench.scoring.zeroshot import Decision, decide, logits, pool
 from bench.store.artifacts import Artifact, ArtifactKey, Store

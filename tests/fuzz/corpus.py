@@ -328,7 +328,7 @@ def _record(folder: Path) -> dict[str, bytes]:
     from bench.cards.table_schema import ColumnGroup, Row, TableCard
     from bench.records import record as records
     from bench.records.manifest import RowFacts, TableFacts
-    from bench.records.record import CellKey, FoldPredictions
+    from bench.records.predictions import CellKey, FoldPredictions
 
     rng = np.random.default_rng(0)
     table = TableCard(

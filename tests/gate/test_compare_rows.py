@@ -11,7 +11,8 @@ import pytest
 
 from bench.metrics.paired import joint, mcnemar
 from bench.records import record as records
-from bench.records.record import open_record, read_predictions
+from bench.records.predictions import FoldPredictions, read_predictions
+from bench.records.record import open_record
 
 RUN = ("--methods", "clip:backbone=B32,clip:backbone=B16", "--datasets", "tiny-faces,tiny-clips", "--prompts", "P-1")
 
@@ -40,7 +41,7 @@ def rewrite(record: Path, wrong: dict[str, float], copies: int, seeds: int = 1) 
         for seed in range(seeds):
             said = np.where(rng.random(len(labels)) < share, (labels + 1) % 3, labels).astype(np.int16)
             cell = part.cell._replace(seed=seed if seeds > 1 else None)
-            parts.append(records.FoldPredictions(cell, part.fold, samples, labels, said))
+            parts.append(FoldPredictions(cell, part.fold, samples, labels, said))
     datasets = {
         name: facts.model_copy(update={"folds": {fold: count * copies for fold, count in facts.folds.items()}})
         for name, facts in opened.manifest.datasets.items()

@@ -9,7 +9,7 @@ import numpy as np
 from small_manifest import small_manifest
 
 from bench.records import record as records
-from bench.records.record import CellKey, FoldPredictions
+from bench.records.predictions import CellKey, FoldPredictions
 
 SAMPLES = 1_100_000
 

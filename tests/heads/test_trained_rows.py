@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from bench.heads.heads import read_head
-from bench.records.record import FoldPredictions, open_record
+from bench.records.predictions import FoldPredictions
+from bench.records.record import open_record
 
 HEAD_CARD = """
 kind = "method"

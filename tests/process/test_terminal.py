@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.records.record import CellKey, write_checksums
+from bench.records.predictions import CellKey
+from bench.records.record import write_checksums
 from bench.records.scores import metrics_csv
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\x1b[8m\u202etxt\x9b31m"

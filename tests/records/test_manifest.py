@@ -17,7 +17,8 @@ from small_manifest import CLASSES, small_manifest
 from bench.errors import BenchError
 from bench.records import record as records
 from bench.records.manifest import Manifest, read_manifest
-from bench.records.record import CellKey, FoldPredictions, open_record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import open_record
 
 RUN = ("--methods", "exp-clip:backbone=B32", "--datasets", "tiny-faces")
 COMMANDS = (("verify",), ("table",), ("report",), ("audit",))

@@ -19,7 +19,8 @@ from small_world import World
 
 from bench.errors import BenchError
 from bench.records import record as records
-from bench.records.record import CellKey, FoldPredictions, open_record
+from bench.records.predictions import CellKey, FoldPredictions
+from bench.records.record import open_record
 
 
 def part(**changes: Any) -> FoldPredictions:

@@ -14,7 +14,7 @@ from browser import Browser, find
 
 from bench.records import record as records
 from bench.records.manifest import Manifest
-from bench.records.record import CellKey, FoldPredictions
+from bench.records.predictions import CellKey, FoldPredictions
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)> & \" ' \u2028"
 

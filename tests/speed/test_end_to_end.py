@@ -27,7 +27,7 @@ from bench.engine.fill import fill
 from bench.models.ask import EMBED
 from bench.models.network import respond
 from bench.plan.cells import Cell, Choices, source_of
-from bench.records.record import processor
+from bench.records.machine import processor
 from bench.run.planner import plan as plan_cells
 
 ROUNDS = 3
