@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,15 @@ from bench.metrics.paired import mcnemar
 from bench.records.predictions import CellKey
 
 NOT_THERE = "not there"
+
+
+# How far a score may move by rounding alone, as a part of the row's largest: what another machine, thread count, batch size or
+# library adds up in another order. Measured on the miniature; see `docs/design.md`.
+NOISE = {"float32": 1e-5, "tf32": 2.5e-3, "float16": 2.5e-3, "bfloat16": 3e-2}
+
+
+# What prepares pixels, and may give others in another version.
+DECODERS = ("pillow", "simplejpeg", "av", "decord", "numpy")
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class CellChange:
         before: UAR and WAR in percent, mean over folds; None where the cell is new.
         after: likewise; None where the cell is gone.
         flipped: `fold/sample: from -> to` for every sample with another prediction.
+        ties: how many of these are ties: the scores of the two classes lie nearer than rounding goes; see `NOISE`.
         samples: how many samples the cell has.
         p_value: of McNemar's exact test on the samples that are right in one and wrong in the other; None where the
             samples are not the same.
@@ -55,15 +65,21 @@ class CellChange:
     samples: int
     p_value: float | None
     confusion_equal: bool = False
+    ties: int = 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that differs, and how many cells were compared."""
+    """Everything that differs, and how many cells were compared.
+
+    Attributes:
+        causes: dataset whose prepared pixels are others -> what may have decoded them otherwise: packages of another version.
+    """
 
     inputs: tuple[InputChange, ...]
     cells: tuple[CellChange, ...]
     compared: int
+    causes: Mapping[str, str] = field(default_factory=dict)
 
 
 def compare(before: Snapshot, after: Snapshot, *, whole: bool = True) -> Comparison:
@@ -93,7 +109,19 @@ def compare(before: Snapshot, after: Snapshot, *, whole: bool = True) -> Compari
             cells.append(change)
     if not shared:
         raise BenchError("the two have no cell in common", "compare runs of the same table")
-    return Comparison(tuple(inputs), tuple(cells), shared)
+    return Comparison(tuple(inputs), tuple(cells), shared, _causes(before, after, inputs))
+
+
+def _causes(before: Snapshot, after: Snapshot, inputs: Sequence[InputChange]) -> dict[str, str]:
+    others = [
+        f"{name} {before.versions[name]}, here {after.versions.get(name, 'none')}"
+        for name in DECODERS
+        if name in before.versions and before.versions[name] != after.versions.get(name)
+    ]
+    why = (
+        f"the reference was made with {'; '.join(others)}" if others else "no package that decodes has another version"
+    )
+    return {change.what.partition(", ")[0]: why for change in inputs if change.tier == "pixels"}
 
 
 def scores_of(snapshot: Snapshot, key: CellKey) -> Scores:
@@ -120,14 +148,17 @@ def _cell(key: CellKey, before: Snapshot, after: Snapshot) -> CellChange | None:
         for fold in old
     ) and len(old) == len(new)
     flipped: list[str] = []
-    lost = gained = 0
+    lost = gained = ties = 0
     if same_samples:
         for fold, row in old.items():
             truth = before.truth[key.dataset][fold]
             names = (before.classes[key.dataset], after.classes[key.dataset])
             for position in np.nonzero(row != new[fold])[0].tolist():
                 was, now = int(row[position]), int(new[fold][position])
-                flipped.append(f"{fold}/{truth.samples[position]}: {_name(names[0], was)} -> {_name(names[1], now)}")
+                tie = _is_tie(after, key, fold, position, was, now)
+                said = f"{_name(names[0], was)} -> {_name(names[1], now)}{' (a tie)' if tie else ''}"
+                flipped.append(f"{fold}/{truth.samples[position]}: {said}")
+                ties += tie
                 lost += was == truth.labels[position]
                 gained += now == truth.labels[position]
     one, two = matrices_of(before, key), matrices_of(after, key)
@@ -136,16 +167,28 @@ def _cell(key: CellKey, before: Snapshot, after: Snapshot) -> CellChange | None:
         return None
     count = sum(len(row) for row in new.values())
     p_value = mcnemar(lost, gained) if same_samples else None
-    return CellChange(key, scores_of(before, key), scores_of(after, key), tuple(flipped), count, p_value, equal)
+    one_score, other_score = scores_of(before, key), scores_of(after, key)
+    return CellChange(key, one_score, other_score, tuple(flipped), count, p_value, equal, ties)
+
+
+def _is_tie(after: Snapshot, key: CellKey, fold: str, position: int, was: int, now: int) -> bool:
+    """Whether a sample's two classes are as good as one by the scores of what is looked at."""
+    scores = after.scores.get(key, {}).get(fold)
+    if scores is None or min(was, now) < 0 or max(was, now) >= scores.shape[1]:
+        return False
+    row = scores[position]
+    return bool(abs(row[now] - row[was]) <= NOISE.get(after.dtype, 0.0) * np.abs(row).max())
 
 
 def allowed(change: CellChange, flips: float) -> bool:
-    """Whether a change passes: nothing at 0; else at most that share of samples flipped, and inside the noise.
+    """Whether a change passes: every sample that flipped is a tie, or at most that share of samples did, and inside the noise.
 
     A cell that the reference has not does not pass: nothing would hold it, now or later.
     """
-    if flips == 0 or change.before is None or change.after is None or change.p_value is None:
+    if change.before is None or change.after is None or change.p_value is None:
         return False
+    if change.ties == len(change.flipped):
+        return True
     return len(change.flipped) <= flips * change.samples and change.p_value > 0.05
 
 
@@ -196,12 +239,14 @@ def as_facts(comparison: Comparison) -> dict[str, Any]:
     return {
         "compared": comparison.compared,
         "inputs": [change.__dict__ for change in comparison.inputs],
+        "causes": dict(comparison.causes),
         "cells": [
             {
                 **change.cell._asdict(),
                 "before": None if change.before is None else [change.before.uar, change.before.war],
                 "after": None if change.after is None else [change.after.uar, change.after.war],
                 "flipped": list(change.flipped),
+                "ties": change.ties,
                 "samples": change.samples,
                 "p_value": change.p_value,
             }

@@ -37,31 +37,35 @@ class Snapshot:
     """What a run found, by name.
 
     Attributes:
-        exact: whether every integer must be the same again (a CPU run in full precision) or a rule allows for flips.
         prompts: prompt set -> class -> texts as sent.
         classes: dataset -> class names in label order.
         pixels: `dataset, protocol` -> hash of some samples' prepared pixels.
         truth: dataset -> fold -> samples and labels.
         predictions: cell -> fold -> predicted class of each sample, -1 where an answer named none.
+        versions: package -> version, of what may decode or compute otherwise in another version.
+        scores: cell -> fold -> `[N, K]`, of a record just read; a file does not keep them.
+        dtype: precision of a record's towers; empty where a file does not say.
     """
 
-    exact: bool = True
     prompts: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     classes: dict[str, list[str]] = field(default_factory=dict)
     pixels: dict[str, str] = field(default_factory=dict)
     truth: dict[str, dict[str, FoldTruth]] = field(default_factory=dict)
     predictions: dict[CellKey, dict[str, npt.NDArray[np.int16]]] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    scores: dict[CellKey, dict[str, npt.NDArray[np.float32]]] = field(default_factory=dict)
+    dtype: str = ""
 
 
 def of_record(record: Record) -> Snapshot:
     """Boil a record down."""
     manifest = record.manifest
-    plain = manifest.dtype == "float32" and not manifest.compiled
     snapshot = Snapshot(
-        exact=manifest.device.asked == "cpu" and plain,
         prompts={name: facts.texts for name, facts in manifest.prompts.items()},
         classes=record.classes,
         pixels=dict(manifest.pixels),
+        versions=dict(manifest.versions),
+        dtype=manifest.dtype,
     )
     _add(snapshot, record.predictions())
     return snapshot
@@ -76,6 +80,8 @@ def _add(snapshot: Snapshot, parts: Iterable[FoldPredictions]) -> None:
                 f"{part.cell}: fold {part.fold} has other samples than another cell of the same record", "run it again"
             )
         snapshot.predictions.setdefault(part.cell, {})[part.fold] = part.predictions
+        if part.scores is not None:
+            snapshot.scores.setdefault(part.cell, {})[part.fold] = part.scores
 
 
 def write(snapshot: Snapshot, path: Path) -> None:
@@ -92,10 +98,10 @@ def write(snapshot: Snapshot, path: Path) -> None:
     }
     facts: dict[str, Any] = {
         "schema": SCHEMA_VERSION,
-        "exact": snapshot.exact,
         "prompts": snapshot.prompts,
         "classes": snapshot.classes,
         "pixels": snapshot.pixels,
+        "versions": snapshot.versions,
         "truth": truth,
         "cells": cells,
     }
@@ -120,7 +126,8 @@ def read(path: Path) -> Snapshot:
         facts = json.loads(path.read_text(encoding="utf-8"))
         if facts["schema"] != SCHEMA_VERSION:
             raise BenchError(f"{path} has schema {facts['schema']}", f"this program reads {SCHEMA_VERSION}")
-        snapshot = Snapshot(facts["exact"], facts["prompts"], facts["classes"], facts["pixels"])
+        snapshot = Snapshot(facts["prompts"], facts["classes"], facts["pixels"])
+        snapshot.versions = {str(name): str(version) for name, version in facts.get("versions", {}).items()}
         for dataset, folds in facts["truth"].items():
             snapshot.truth[dataset] = {
                 fold: FoldTruth(part["samples"], _as_numbers(part["labels"]).tolist()) for fold, part in folds.items()

@@ -64,7 +64,7 @@ def write_whole(path: Path, data: bytes | memoryview | str) -> None:
 
 
 def check_writable(folder: Path, option: str) -> None:
-    """Make a folder and a file in it, which is gone again, so that hours of work do not end in a refusal.
+    """Make a folder and a file in it, both gone again, so that hours of work do not end in a refusal.
 
     Args:
         option: that names the folder, for the message.
@@ -72,14 +72,19 @@ def check_writable(folder: Path, option: str) -> None:
     Raises:
         StoreError: one of them cannot be made.
     """
+    new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
         raise StoreError(
-            f"{folder} cannot be written: {error.strerror or error}", f"name another place with {option} DIR"
+            f"{folder} could not be written: {error.strerror or error}", f"name another place with {option} DIR"
         ) from error
+    finally:
+        for place in new:
+            with suppress(OSError):
+                place.rmdir()
 
 
 @contextmanager
