@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bench.errors import BenchError
 from bench.records.predictions import CellKey, FoldPredictions
@@ -55,6 +56,38 @@ class Snapshot:
     versions: dict[str, str] = field(default_factory=dict)
     scores: dict[CellKey, dict[str, npt.NDArray[np.float32]]] = field(default_factory=dict)
     dtype: str = ""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _TruthFile(_Part):
+    samples: list[str]
+    labels: str
+
+
+class _CellFile(_Part):
+    method: str
+    variant: str
+    prompt_set: str
+    protocol: str
+    dataset: str
+    seed: int | None
+    predictions: dict[str, str]
+
+
+class _File(_Part):
+    """A snapshot's file; see `Snapshot`. Files of 0.1 also say `exact`, which is not asked any more."""
+
+    schema_version: int = Field(alias="schema")
+    exact: bool = True
+    prompts: dict[str, dict[str, list[str]]]
+    classes: dict[str, list[str]]
+    pixels: dict[str, str]
+    truth: dict[str, dict[str, _TruthFile]]
+    cells: list[_CellFile]
+    versions: dict[str, str] = {}
 
 
 def of_record(record: Record) -> Snapshot:
@@ -124,21 +157,25 @@ def read(path: Path) -> Snapshot:
         return of_record(open_record(path))
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        if facts["schema"] != SCHEMA_VERSION:
-            raise BenchError(f"{path} has schema {facts['schema']}", f"this program reads {SCHEMA_VERSION}")
-        snapshot = Snapshot(facts["prompts"], facts["classes"], facts["pixels"])
-        snapshot.versions = {str(name): str(version) for name, version in facts.get("versions", {}).items()}
-        for dataset, folds in facts["truth"].items():
+        if isinstance(facts, dict) and facts.get("schema", SCHEMA_VERSION) != SCHEMA_VERSION:
+            raise BenchError(f"{path} has schema {facts['schema']!r:.60}", f"this program reads {SCHEMA_VERSION}")
+        file = _File.model_validate(facts)
+        snapshot = Snapshot(file.prompts, file.classes, file.pixels, versions=file.versions)
+        for dataset, folds in file.truth.items():
             snapshot.truth[dataset] = {
-                fold: FoldTruth(part["samples"], _as_numbers(part["labels"]).tolist()) for fold, part in folds.items()
+                fold: FoldTruth(part.samples, _as_numbers(part.labels).tolist()) for fold, part in folds.items()
             }
-        for cell in facts["cells"]:
-            rows = {fold: _as_numbers(text) for fold, text in cell.pop("predictions").items()}
-            snapshot.predictions[CellKey(**cell)] = rows
+        for cell in file.cells:
+            rows = {fold: _as_numbers(text) for fold, text in cell.predictions.items()}
+            snapshot.predictions[CellKey(**cell.model_dump(exclude={"predictions"}))] = rows
         _check_whole(snapshot)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, RecursionError) as error:
+        said: object = error
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
         raise BenchError(
-            f"{path} is not a snapshot: {error}", "write one with bench check RECORD --against PATH --update"
+            f"{path} is not a snapshot: {said}", "write one with bench check RECORD --against PATH --update"
         ) from error
     return snapshot
 

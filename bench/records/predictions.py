@@ -106,7 +106,7 @@ def read_predictions(path: Path) -> Iterator[FoldPredictions]:
         file = pq.ParquetFile(path)
         if file.metadata.num_rows:
             yield from map(_part, _by_cell(file))
-    except (OSError, pa.ArrowException, KeyError) as error:
+    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError) as error:
         raise BenchError(f"{path} is not readable: {error}", "run it again") from error
 
 
