@@ -56,13 +56,15 @@ def embed(
     from bench.run.checks import MINIATURE
     from bench.run.embed import embed_media, embed_texts
     from bench.run.single_files import opened
+    from bench.store.files import check_writable
 
     if to.suffix not in (".npz", ".parquet"):
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
     if not inputs and not texts:
         raise BenchError("nothing to embed", "name files, or give --text")
-    session, source = _source(world, method, "", protocol, dtype, workers)
     name = options.device_of(device)
+    check_writable(to.parent, "--to")
+    session, source = _source(world, method, "", protocol, dtype, workers)
     names = [*map(str, inputs), *texts]
     rows = []
     if inputs:
@@ -117,10 +119,11 @@ def predict(
 
     if not inputs:
         raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
+    name = options.device_of(device)
     session, source = _source(world, method, prompts, protocol, dtype, workers)
     names = _classes(session, classes)
     with opened(session, inputs, detector) as media:
-        table = probabilities(session, source, media, names, device=options.device_of(device), batch=batch)
+        table = probabilities(session, source, media, names, device=name, batch=batch)
     rows = [
         {"input": str(path), **{name: float(p) for name, p in zip(names, row, strict=True)}}
         for path, row in zip(inputs, table, strict=True)

@@ -65,10 +65,11 @@ def figure(
     if not ref:
         _list(options.open_catalog(world["cards"]))
         return 0
+    where = options.device_of(device)
     session = options.open_session(world, dtype=dtype, workers=workers)
     card = _chosen(session.catalog.figure(ref), methods, datasets, prompts, protocol)
     subject = paper.subject_of(card, session, samples)
-    machine = Machine(options.device_of(device), batch, workers or cores())
+    machine = Machine(where, batch, workers or cores())
     if card.draws not in paper.FROM_RECORD:
         drawn = paper.from_features(card, subject, session, machine)
     elif run_folder is not None:

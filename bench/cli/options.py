@@ -177,6 +177,7 @@ def writing(path: Path) -> Iterator[Path]:
     from bench.store.files import whole_file
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as beside:
             yield beside
     except OSError as error:

@@ -85,6 +85,8 @@ def prepare(
     from bench.crops.prepare import Resources
     from bench.crops.prepare import prepare as make
 
+    if device != "auto":
+        options.device_of(device)
     session = options.open_session(world, workers=workers)
     card = session.catalog.dataset(dataset)
     root = session.settings.data_root(card)

@@ -99,7 +99,7 @@ def _meant(table: TableCard, rows: Mapping[str, RowKey], name: str) -> list[str]
     """The rows that a name may mean: the one that is called so, or those that the table labels so."""
     if name in rows:
         return [name]
-    return [row.id for row in table.rows if row.id in rows and row.cells[-1] == name]
+    return [row.id for row in table.rows if row.id in rows and name in row.cells]
 
 
 def _scores(matrices: Any, key: RowKey, dataset: str, seed: int | None) -> Any:

@@ -65,14 +65,18 @@ def train(
     from bench.engine.device_encoder import Machine
     from bench.run.session import cores
     from bench.run.train_heads import train_heads
+    from bench.store.files import check_writable
 
     if published_format and to is None:
         raise BenchError("--published-format without --to", "name the folder that the files go to")
+    where = options.device_of(device)
+    if to is not None:
+        check_writable(to, "--to")
     session = options.open_session(world, dtype=dtype, workers=workers)
     name, axes = parse(method)
     card = with_facts(session.catalog.method(name), facts)
     variants = chosen(card, axes, list(context.args))
-    machine = Machine(options.device_of(device), batch, workers or cores())
+    machine = Machine(where, batch, workers or cores())
     found = train_heads(session, variants, machine, whole_numbers(seeds))
     paths = {key: path if to is None else copied(path, to, key, published_format) for key, path in found.items()}
     if as_json:

@@ -7,11 +7,12 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from bench.errors import BenchError, StoreError
 
+TRIES = 5
 ELSEWHERE = "name another place with --store DIR"
 # What a name may be made of that becomes a file's: it cannot lead to another folder, nor hide.
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -74,9 +75,12 @@ def check_writable(folder: Path, option: str) -> None:
     """
     new = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        for attempt in range(TRIES):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Another run that looks at the same moment may have taken the folder away again.
+            passing = suppress(FileNotFoundError) if attempt < TRIES - 1 else nullcontext()
+            with passing, tempfile.TemporaryFile(dir=folder):
+                return
     except OSError as error:
         raise StoreError(
             f"{folder} could not be written: {error.strerror or error}", f"name another place with {option} DIR"

@@ -51,6 +51,20 @@ def test_a_card_number_that_is_not_here_is_refused_with_those_that_are(
     assert answer.code == 2 and "this machine has 2 GPUs" in answer.err and "cuda:0 to cuda:1" in answer.err
 
 
+@pytest.mark.parametrize("command", ["train", "embed", "predict", "prepare", "figure"])
+def test_every_command_refuses_a_device_that_is_not_here_first(world: World, bench: Any, command: str) -> None:
+    picture = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"
+    words = {
+        "train": ("exp-clip",),
+        "embed": (picture, "--method", "nobody", "--to", world.root / "a.npz"),
+        "predict": (picture, "--method", "nobody", "--classes", "a,b"),
+        "prepare": ("nothing",),
+        "figure": ("3",),
+    }
+    answer = bench(command, *words[command], "--device", "gpu")
+    assert answer.code == 2 and "--device gpu: there is no such device" in answer.err
+
+
 @pytest.mark.parametrize("option", ["--out", "--store"])
 def test_a_place_that_cannot_be_written_is_refused_before_encoding(world: World, option: str) -> None:
     (world.root / "file").touch()
@@ -104,6 +118,9 @@ def test_rows_are_compared_by_name_or_label_and_a_wrong_one_lists_them(world: Wo
     cards = ("--cards", world.root / "cards")
     by_name = bench("compare", record, "--rows", "clip:backbone=B32", "clip:backbone=B16", *cards)
     assert by_name.code == 0 and "first: clip:backbone=B32" in by_name.out
+    by_label = bench("compare", record, "--rows", "CLIP (B/32)", "CLIP (B/16)", *cards)
+    assert by_label.code == 0
+    assert by_label.out.splitlines()[3:] == by_name.out.splitlines()[3:]
     wrong = bench("compare", record, "--rows", "CLIP", "Exp-CLIP", *cards)
     assert wrong.code == 2 and "'clip:backbone=B32', 'clip:backbone=B16'" in wrong.err
 
