@@ -6,6 +6,7 @@ whoever does the work.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,15 @@ from bench.store.digests import Places
 TOGETHER_BYTES = 8 * 2**30
 
 
+# A run's seconds below which its limit is not worth a line.
+SHORTEST = 10.0
+FASTER = {
+    "the towers": "faster with a GPU, or with --dtype bfloat16 where the processor has it",
+    "reading and decoding": "faster with more cores (--workers), or with data on a nearer disk",
+    "the store's disk": "faster with --store on a nearer disk",
+}
+
+
 @dataclass
 class Outcome:
     """What carrying out the plan's vision and text work did.
@@ -31,6 +41,8 @@ class Outcome:
         encoded: method -> pictures (or clips) that went through its tower in this run.
         failures: key of an item -> why it could not be read.
         seconds: spent in the towers' forward passes alone.
+        waited: seconds in which they waited for pixels.
+        kept: seconds in which rows were put into the store.
         batches: for each group of networks, how many inputs went through them at a time.
         device: what it ran on, as the driver calls it; empty where nothing had to run.
     """
@@ -38,8 +50,21 @@ class Outcome:
     encoded: dict[str, int] = field(default_factory=dict)
     failures: dict[bytes, str] = field(default_factory=dict)
     seconds: float = 0.0
+    waited: float = 0.0
+    kept: float = 0.0
     batches: list[GroupBatch] = field(default_factory=list)
     device: str = ""
+
+    @property
+    def limit(self) -> str:
+        """What the vision work waited for most, and what would change that; empty where it was too short to tell."""
+        shares = {"the towers": self.seconds, "reading and decoding": self.waited, "the store's disk": self.kept}
+        total = sum(shares.values())
+        if total < SHORTEST:
+            return ""
+        slowest = max(shares, key=lambda name: shares[name])
+        others = ", ".join(f"{name} {shares[name] / total:.0%}" for name in shares if name != slowest)
+        return f"the limit: {slowest}, {shares[slowest] / total:.0%} of {total:.0f} s ({others}); {FASTER[slowest]}"
 
 
 class GroupBatch(NamedTuple):
@@ -98,11 +123,14 @@ class OpenGroup:
         """Put a step's rows into their artifacts, and count them."""
         outcome.failures.update({failure.key: failure.reason for failure in step.failures})
         outcome.seconds += step.seconds
+        outcome.waited += step.waited
+        begun = time.perf_counter()
         for work, writer, found in zip(self.shard.works, self.writers, step.rows, strict=True):
             method = work.network.method
             outcome.encoded[method] = outcome.encoded.get(method, 0) + sum(rows.inputs for rows in found)
             for rows in found:
                 writer.add(rows.digests, rows.rows)
+        outcome.kept += time.perf_counter() - begun
 
 
 @contextmanager

@@ -114,12 +114,14 @@ class Step(NamedTuple):
         items: how many there were, the unreadable ones among them.
         rows: for each share its rows.
         seconds: spent in the towers.
+        waited: seconds until its pixels were there, since the batch before was begun.
     """
 
     items: int
     rows: list[list[Rows]]
     failures: list[Failure]
     seconds: float
+    waited: float = 0.0
 
 
 class _Going(NamedTuple):
@@ -128,13 +130,14 @@ class _Going(NamedTuple):
     batch: DeviceBatch
     rows: list[list[_Begun]]
     seconds: float
+    waited: float
 
     def step(self) -> Step:
         """What came of it, waited for."""
         begun = time.perf_counter()
         rows = [[Rows(part.digests, part.rows(), part.inputs) for part in parts] for parts in self.rows]
         spent = self.seconds + time.perf_counter() - begun
-        return Step(len(self.batch.keys) + len(self.batch.failures), rows, self.batch.failures, spent)
+        return Step(len(self.batch.keys) + len(self.batch.failures), rows, self.batch.failures, spent, self.waited)
 
 
 @dataclass(frozen=True)
@@ -165,10 +168,14 @@ class Shard:
         with closing(on_device(found, transfer_to(machine.device))) as ready:
             going: deque[_Going] = deque()
             try:
-                for batch in ready:
+                while True:
+                    asked = time.perf_counter()
+                    batch = next(ready, None)
+                    if batch is None:
+                        break
                     begun = time.perf_counter()
                     rows = [work.begin(batch, encoder) for work, encoder in zip(self.works, encoders, strict=True)]
-                    going.append(_Going(batch, rows, time.perf_counter() - begun))
+                    going.append(_Going(batch, rows, time.perf_counter() - begun, begun - asked))
                     while len(going) > machine.device.startswith("cuda"):
                         yield going.popleft().step()
             except GeneratorExit:

@@ -75,6 +75,8 @@ def run(
     for group in outcome.batches:
         if group.measured:
             log.info("%s: %d inputs at a time, the fastest of those tried", group.networks, group.batch)
+    if outcome.limit:
+        log.info("%s", outcome.limit)
     marks += standing_marks(plan, session)
     heads = Heads(session, plan.trainings)
     predictions = Scorer(plan, session.store, session.side, heads.head, lost)
