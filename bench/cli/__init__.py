@@ -124,8 +124,8 @@ def _called(argv: Sequence[str] | None) -> int:
     except OSError as error:
         # Whatever is the system's no to a path: rooms that know more about it have said it before.
         place = error.filename2 or error.filename
-        if place is None:
-            raise
-        click.echo(f"bench: {place}: {error.strerror}\n  fix: name a place that can be read and written", err=True)
+        said = error.strerror or str(error)
+        click.echo(f"bench: {said if place is None else f'{place}: {said}'}", err=True)
+        click.echo("  fix: name a place that can be read and written, with room on its disk", err=True)
         return 2
     return result if isinstance(result, int) else 0

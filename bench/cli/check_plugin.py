@@ -18,13 +18,7 @@ if TYPE_CHECKING:
 @click.command("check-plugin")
 @click.argument("name", metavar="NAME[:AXIS=VALUE]")
 @click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "tf32", "float16", "bfloat16"]),
-    default="float32",
-    show_default=True,
-    help="Precision of the towers.",
-)
+@options.dtype
 @options.as_json
 @options.world
 def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: Any) -> int:

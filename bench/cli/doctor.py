@@ -54,7 +54,7 @@ def state_of(session: Session, names: Sequence[str], look: FaceLook) -> dict[str
     Args:
         session: the machine's world.
         names: datasets and methods; all of them, and the face detectors, where there are none.
-        eyes: they look at the datasets' pictures.
+        look: looks at the datasets' pictures.
     """
     catalog = session.catalog
     datasets = [dataset_state(name, session, look) for name in catalog.datasets if not names or name in names]

@@ -20,7 +20,7 @@ DETECTOR = click.option(
     "--detector",
     default="",
     metavar="NAME",
-    help="Cut the faces out first, as `bench prepare` does; they are seen whole by default.",
+    help="Cut the faces out first, as `bench prepare` does; pictures are seen whole by default.",
 )
 
 

@@ -110,8 +110,8 @@ def check(
     """The regression gate: exit code 1 when an input or a number has moved from the golden ones.
 
     RESULTS is a record, or a folder whose newest record is meant. AGAINST is a snapshot file, or a folder of them, where the
-    one of RESULTS' kind is meant, or one that has all of its cells. A flipped sample whose two classes have
-    scores nearer than rounding goes in that precision is a tie: it is listed, and passes. Anything else fails.
+    one of RESULTS' kind is meant, or one that has all of its cells. A flipped sample whose two classes have scores nearer
+    than rounding goes in that precision is a tie: it is listed, and passes. Anything else fails.
     """
     from bench.gate.compare import allowed, as_facts
     from bench.gate.compare import compare as compare_snapshots

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bench.errors import BenchError
+from bench.models.precision import PRECISIONS
 
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
@@ -32,6 +33,11 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a
 
 data = click.option(
     "--data", multiple=True, metavar="[NAME=]PATH", help="A dataset's root, or a folder with one folder per dataset."
+)
+
+
+dtype = click.option(
+    "--dtype", type=click.Choice(PRECISIONS), default="float32", show_default=True, help="Precision of the towers."
 )
 
 
@@ -64,10 +70,9 @@ class BatchSize(click.IntRange):
 
 def compute(command: F) -> F:
     """Options that say what the networks run on."""
-    dtypes = click.Choice(["float32", "tf32", "float16", "bfloat16"])
     options = (
         click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
-        click.option("--dtype", type=dtypes, default="float32", show_default=True, help="Precision of the towers."),
+        dtype,
         click.option(
             "--batch",
             type=BatchSize(),

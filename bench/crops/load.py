@@ -6,7 +6,6 @@ import hashlib
 import importlib.util
 import logging
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -183,14 +182,3 @@ def _adapter(card: DetectorCard) -> dict[str, Any]:
 
     code = identity(card.adapter) if card.environment is None else isolated_identity(card.adapter, card.environment)
     return {"name": card.name, "title": card.label, **code, "options": dict(card.options)}
-
-
-def versions() -> dict[str, str]:
-    """The installed versions of the packages that crops depend on."""
-    found = {}
-    for name in VERSIONS:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

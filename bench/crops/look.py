@@ -23,7 +23,8 @@ LOOKED_AT = 12
 # faces on a tenth of the frame and less.
 SMALLEST_SHARE = 0.15
 SHOWN = 5
-OF_CROPS = f"a face crop has {SMALLEST_SHARE:.0%} and more), and the published numbers are of face crops"
+CROP = f"a face crop has {SMALLEST_SHARE:.0%} and more"
+PUBLISHED = "the published numbers are of face crops"
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Look:
         elif self.shares and self.share < SMALLEST_SHARE:
             said.append(
                 f"these look like whole scenes: the face covers {self.share:.0%} of the picture (median of"
-                f" {len(self.shares)}; {OF_CROPS}\n  fix: bench prepare {dataset}"
+                f" {len(self.shares)}; {CROP}), and {PUBLISHED}\n  fix: bench prepare {dataset}"
             )
         return said
 
@@ -92,7 +93,7 @@ def scene_note(media: Media, detector: Detector) -> str:
     share = share_of(face, frame)
     if share >= SMALLEST_SHARE:
         return ""
-    return f"this looks like a whole scene: the face covers {share:.0%} of the picture ({OF_CROPS}"
+    return f"this looks like a whole scene: the face covers {share:.0%} of the picture ({CROP}), and {PUBLISHED}"
 
 
 def drawn(samples: Sequence[Sample], count: int) -> list[Sample]:

@@ -15,7 +15,7 @@ from bench.cards.schema import DatasetCard
 from bench.crops.clip import CropRules, NoFace, survey
 from bench.crops.frames import blobs_of
 from bench.crops.journal import Entry, Journal
-from bench.crops.load import Detector, versions
+from bench.crops.load import VERSIONS, Detector
 from bench.crops.manifest import BOXES, MANIFEST, SCHEMA_VERSION, counts_of, dump, read_manifest, write_boxes
 from bench.crops.place import Placement, Unit, check_readable, place
 from bench.crops.target import WORK, below, final_path, free_bytes, needed_bytes, opened_target, write_crops
@@ -25,6 +25,7 @@ from bench.data.digest import DigestCache, digests, video_facts
 from bench.data.samples import Frames, Video
 from bench.errors import BenchError, DataError, counted
 from bench.process.progress import bar
+from bench.records.machine import installed
 from bench.store.files import write_whole
 
 SHOWN = 10
@@ -72,7 +73,7 @@ def prepare(
         target: where the crops go.
         detector: what finds the faces.
         rules: how crops are cut.
-        means: what the work is done with.
+        resources: what the work is done with.
 
     Returns:
         The manifest; see `bench.crops.manifest`.
@@ -94,7 +95,7 @@ def prepare(
         "detector": detector.identity,
         "person": {"rule": PERSON, "overlap": OVERLAP, "gap": GAP},
         "rules": {**asdict(rules), "outside_the_picture": OUTSIDE},
-        "versions": versions(),
+        "versions": installed(VERSIONS),
     }
     with opened_target(target, root, plan) as complete:
         if complete:

@@ -24,11 +24,11 @@ from bench.data.video_pool import prepared
 from bench.errors import DataError
 
 BATCH_BYTES = 256 * 2**20
-# So many threads are as fast as processes. With more, one interpreter cannot drive all of them: on 16 cores beside a GPU 4
+# Up to so many, threads: they need no start. With more, one interpreter cannot drive all of them: on 16 cores beside a GPU 4
 # threads fed 7,106 pictures of 224 px a second and 16 of them 5,907, where as many processes fed 13,355.
 FEW_WORKERS = 3
 STILLS_PER_TASK = 8
-# Asking a process costs the interpreter about as much as two pictures' share of it.
+# More of them where each task is a request to another process, which this interpreter has to write and to hear the answer of.
 STILLS_PER_REQUEST = 32
 
 

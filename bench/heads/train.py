@@ -83,7 +83,7 @@ def train(
     """Train heads side by side.
 
     Args:
-        jobs: the heads; all see equally many rows.
+        heads: all see equally many rows.
         schedule: epochs, batch and the optimiser's numbers.
         seed: of the start and of the order.
         device: torch's name.
@@ -92,7 +92,7 @@ def train(
         show: whether progress is shown.
 
     Returns:
-        The heads, by the jobs' names.
+        The heads, by their names.
 
     Raises:
         DataError: numbers of rows or widths differ, there are fewer rows than one batch, or a row is not finite.

@@ -55,7 +55,7 @@ def read_predictions(path: Path, dataset: str = "", answers: str = "") -> pd.Dat
         with path.open("rb") as file:
             parquet = file.read(4) == b"PAR1"
     except FileNotFoundError as error:
-        raise BenchError(f"there is no file {path}", "name a CSV or Parquet file of predictions") from error
+        raise BenchError(f"{path} does not exist", "name a CSV or Parquet file of predictions") from error
     except OSError as error:
         raise BenchError(f"{path} cannot be opened: {error.strerror}", "name a readable file of predictions") from error
     try:

@@ -67,7 +67,7 @@ def moved_to(module: str, class_name: str) -> str:
 def _from_file(path: Path) -> Any:
     """The module of a file; what lies beside it can be imported from it with a leading dot, whatever other cards have there."""
     if not path.is_file():
-        raise ImportError(f"there is no file {path}")
+        raise ImportError(f"{path} does not exist")
     name = f"bench_adapter_{hashlib.blake2b(f'{path} {source_hash(path)}'.encode(), digest_size=6).hexdigest()}"
     if name in sys.modules:
         return sys.modules[name]

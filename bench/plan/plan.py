@@ -172,12 +172,6 @@ class Plan:
         return sum(work.distinct + sum(work.estimates.values()) for work in self.vision.values())
 
     @property
-    def lacking(self) -> bool:
-        """Whether anything must be computed and stored: outputs of networks, embeddings of texts, heads."""
-        texts = any(work.missing for work in self.texts.values())
-        return bool(self.to_do) or texts or any(group.lacking for group in self.trainings)
-
-    @property
     def to_do(self) -> int:
         """Of these, the ones that are not in the store."""
         return sum(len(work.missing) + sum(work.estimates.values()) for work in self.vision.values())

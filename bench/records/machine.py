@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -27,8 +28,13 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """The versions of what can change a number."""
-    found = {"fer-bench": bench.__version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    return {"fer-bench": bench.__version__, "python": platform.python_version(), **installed(PACKAGES)}
+
+
+def installed(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    found = {}
+    for package in packages:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -58,8 +58,6 @@ def run(
     plan = plan_cells(session, distinct_cells(tables, rows, session.catalog))
     check_complete(plan)
     marks = check_data(plan, session, allow)
-    if plan.lacking:
-        check_writable(session.settings.store, "--store")
     outcome = executor(plan, session.store, machine)
     if any(group.lacking for group in plan.trainings):
         from bench.run.train_heads import carry_out

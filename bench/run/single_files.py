@@ -67,8 +67,8 @@ def opened(session: Session, paths: Sequence[Path], detector: str) -> Iterator[l
 def _tell_scenes(session: Session, paths: Sequence[Path], media: Sequence[Media]) -> None:
     """Remark on whole scenes among the first files, where the default detector is at hand."""
     card = session.catalog.detector()
-    if card.environment is not None or (lacking := missing_here(card, session.settings)):
-        log.info("nobody looked whether these are face crops: %s", lacking.partition("\n")[0])
+    if lacking := missing_here(card, session.settings):
+        log.info("not checked whether these are face crops: %s", lacking.partition("\n")[0])
         return
     finds = load_detector(card, session.settings, "cpu")
     for path, each in zip(paths[:LOOKED_AT], media, strict=False):

@@ -39,7 +39,6 @@ from bench.run.planner import training_job
 from bench.run.session import Session
 from bench.store.artifacts import Artifact, ArtifactKey
 from bench.store.digests import whole
-from bench.store.files import check_writable
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +67,6 @@ def train_heads(
     check_precision(session.dtype, machine.device)
     plan = plan_cells(session, (), [training_job(session, variant, seeds) for variant in variants])
     check_complete(plan)
-    if plan.lacking:
-        check_writable(session.settings.store, "--store")
     outcome = fill(plan, session.store, machine)
     for method, count in sorted(outcome.encoded.items()):
         log.info(f"{method}: {counted(count, 'picture')} went through the tower")

@@ -170,3 +170,15 @@ def test_what_the_miniature_says_of_a_file_is_marked(world: Any) -> None:
         world.call("embed", "--text", "a face", "--method", "clip:backbone=B32", "--to", to, "--mini")
     assert "mean nothing" in str(np.load(world.root / "a.npz")["note"])
     assert b"mean nothing" in pq.read_schema(world.root / "a.parquet").metadata[b"note"]
+
+
+def test_without_a_detector_at_hand_files_are_seen_and_it_is_said(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.run import single_files
+
+    photograph().save(world.root / "face.png")
+    monkeypatch.setattr(
+        single_files, "missing_here", lambda card, settings: "its environment is built at its first use"
+    )
+    flags = ("--method", "clip:backbone=B32", "--classes", "tiny-faces", *world.flags)
+    answer = world.call("predict", world.root / "face.png", *flags)
+    assert answer.code == 0 and "not checked whether these are face crops: its environment" in answer.err

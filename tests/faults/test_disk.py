@@ -80,4 +80,4 @@ def test_disks_that_are_full_or_read_only(steps: Steps, place: Place, whole: Who
     assert "nothing to encode" in said["served"].text
     (record,) = (place.root / "records").iterdir()
     assert results(record) == whole.results
-    assert "could not be written" in said["store_refused"].text and "--store DIR" in said["store_refused"].text
+    assert "not writable" in said["store_refused"].text and "--store DIR" in said["store_refused"].text

@@ -105,7 +105,7 @@ def _location(adapter: str) -> str:
         raise BenchError(f"adapter = {adapter!r} names no module", "name it package.module:Class or file.py:Class")
     if module.endswith(".py"):
         if not Path(module).is_file():
-            raise BenchError(f"adapter {adapter!r}: there is no file {module}", "correct the path in the card")
+            raise BenchError(f"adapter {adapter!r}: {module} does not exist", "correct the path in the card")
         return f"{Path(module).resolve()}:{class_name}"
     try:
         spec = importlib.util.find_spec(module)

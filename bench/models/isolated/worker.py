@@ -33,6 +33,9 @@ else:
     sys.path.remove(_beside)
 
 
+_TF32 = False  # whether the adapter that was loaded may multiply in TF32
+
+
 def main() -> None:
     """Serve until the other side closes its end."""
     stream, replies = _private_streams()
@@ -102,18 +105,10 @@ def _load(facts: dict[str, Any]) -> Any:
         module = importlib.import_module(module_name)
     weights = {role: Path(path) for role, path in facts["weights"].items()}
     cls = getattr(module, class_name)
-    _set_arithmetic(facts["dtype"] == "tf32")
+    global _TF32
+    _TF32 = facts["dtype"] == "tf32"
     dtype = "float32" if facts["dtype"] == "tf32" else facts["dtype"]
     return cls(weights=weights, device=facts["device"], dtype=dtype, **facts["options"])
-
-
-def _set_arithmetic(tf32: bool) -> None:
-    """As `bench.models.precision.arithmetic` does it where networks run beside the harness."""
-    if _has_torch():
-        import torch
-
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-        torch.backends.cudnn.benchmark = False
 
 
 def _called(adapter: Any, request: wire.Message, device: str) -> tuple[dict[str, Any], list[Any]]:
@@ -140,6 +135,9 @@ def _inference() -> Any:
         return contextlib.nullcontext()
     import torch
 
+    # As `bench.models.precision.arithmetic` has it for networks in the harness's own process, before every call.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = _TF32
+    torch.backends.cudnn.benchmark = False
     return torch.inference_mode()
 
 

@@ -67,3 +67,26 @@ def test_a_worker_in_the_midst_of_a_call_does_not_outlive_its_parent(
         for pid in workers:
             if running(pid):
                 os.kill(pid, signal.SIGKILL)
+
+
+def test_a_worker_multiplies_in_float32_also_after_the_adapter_switched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own functions are called, because an environment with torch takes minutes to build."""
+    import torch
+
+    from bench.models.isolated import worker
+    from bench.process.wire import Message
+
+    class Asked:
+        def state(self) -> list[str]:
+            return [str(torch.backends.cuda.matmul.allow_tf32), str(torch.backends.cudnn.allow_tf32)]
+
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        found, _ = worker._called(Asked(), Message({"call": "state", "arguments": []}, []), "cpu")
+        assert found == {"value": ["False", "False"]}
+        monkeypatch.setattr(worker, "_TF32", True)
+        found, _ = worker._called(Asked(), Message({"call": "state", "arguments": []}, []), "cpu")
+        assert found == {"value": ["True", "True"]}
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
