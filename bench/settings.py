@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench.cards.schema import DatasetCard, Weight
+from bench.cards.dataset_schema import DatasetCard
+from bench.cards.schema import Weight
 from bench.cards.toml_file import read_toml
 from bench.errors import BenchError, DataError, WeightsError
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from bench.cards.catalog import Catalog
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.data.datasets import open_split
 from bench.plan.cells import Cell, distinct_cells, sources
 from bench.plan.plan import Plan

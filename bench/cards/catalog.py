@@ -16,9 +16,12 @@ from pydantic import ValidationError
 
 from bench.cards.aliases_schema import AliasesCard
 from bench.cards.claims_schema import Claim, ClaimsCard, RunsClaim, SizeClaim
+from bench.cards.dataset_schema import Counts, DatasetCard
 from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
-from bench.cards.schema import Counts, DatasetCard, MethodCard, PromptCard, ProtocolCard
+from bench.cards.method_schema import MethodCard
+from bench.cards.prompt_schema import PromptCard
+from bench.cards.protocol_schema import ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
 from bench.cards.toml_file import read_toml
 from bench.cards.variant import check_axes, merged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Formatter
 
-from bench.cards.schema import PromptCard
+from bench.cards.prompt_schema import PromptCard
 from bench.errors import BenchError
 
 

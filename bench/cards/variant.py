@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.cards.schema import MethodCard
+from bench.cards.method_schema import MethodCard
 from bench.errors import BenchError, UnknownName
 
 

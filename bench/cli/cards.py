@@ -14,7 +14,7 @@ from bench.cli import options
 if TYPE_CHECKING:
     from bench.cards.catalog import Catalog
     from bench.cards.figure_schema import FigureCard
-    from bench.cards.schema import PromptCard
+    from bench.cards.prompt_schema import PromptCard
 
 # Goes before a figure's name where a table may have the same.
 FIGURE = "figure-"

@@ -12,7 +12,7 @@ import click
 from bench.cli import options
 
 if TYPE_CHECKING:
-    from bench.cards.schema import DatasetCard
+    from bench.cards.dataset_schema import DatasetCard
 
 SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 

@@ -13,7 +13,7 @@ from bench.cli import options
 from bench.errors import BenchError, UnknownName
 
 if TYPE_CHECKING:
-    from bench.cards.schema import MethodCard
+    from bench.cards.method_schema import MethodCard
 
 EXTRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 
@@ -106,7 +106,7 @@ def with_facts(card: MethodCard, facts: tuple[str, ...]) -> MethodCard:
 
     from pydantic import ValidationError
 
-    from bench.cards.schema import MethodCard
+    from bench.cards.method_schema import MethodCard
     from bench.cards.variant import merged
 
     stated: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bench.cards.schema import DatasetCard, Layout
+from bench.cards.dataset_schema import DatasetCard, Layout
 from bench.data.datasets import open_split
 from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.samples import Media, Sample, Split, Still

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.crops.clip import CropRules, NoFace, survey
 from bench.crops.frames import blobs_of
 from bench.crops.journal import Entry, Journal

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.crops.load import Detector
 from bench.crops.look import drawn, largest_face, some_frames
 from bench.data.samples import Sample, Still

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from bench.cards.schema import Captions, DatasetCard
+from bench.cards.dataset_schema import Captions, DatasetCard
 from bench.data.readers.lists import rows
 from bench.data.readers.tree import Kind, Tree, inside, some, stem
 from bench.data.samples import Sample

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.input_protocol import FrameSampling
-from bench.cards.schema import DatasetCard
 from bench.data.datasets import open_split
 from bench.data.digest import DigestCache, Seen, seen, video_facts, video_frame_digest
 from bench.data.orientation import UPRIGHT

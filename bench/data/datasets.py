@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.cards.schema import DatasetCard, Layout
+from bench.cards.dataset_schema import DatasetCard, Layout
 from bench.data.formats import PICTURES, VIDEOS, suffix
 from bench.data.readers.tree import some
 from bench.data.samples import Frames, Sample, Split, Still, Video

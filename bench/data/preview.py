@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.data import video_pool
 from bench.data.datasets import open_split
 from bench.data.decode import picture

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.data.captions import with_captions
 from bench.data.samples import Sample
 from bench.engine.device_encoder import Machine

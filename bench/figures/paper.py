@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.figure_schema import Drawing, FigureCard
-from bench.cards.schema import DatasetCard
 from bench.cards.variant import parse, resolve
 from bench.data.preview import media_by_sample, preview
 from bench.engine.device_encoder import Machine

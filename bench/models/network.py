@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.cards.environment import EnvironmentFacts
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.errors import BenchError
 from bench.models import contract
 from bench.models.ask import Ask

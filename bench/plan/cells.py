@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.cards.catalog import Catalog
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.input_protocol import Protocol
+from bench.cards.method_schema import MethodCard
+from bench.cards.prompt_schema import Combine, PromptCard
 from bench.cards.prompts import texts as prompt_texts
-from bench.cards.schema import Combine, DatasetCard, MethodCard, PromptCard
 from bench.cards.table_schema import ColumnGroup, Row, TableCard
 from bench.cards.variant import Variant, all_variants, parse, resolve
 from bench.errors import BenchError, UnknownName

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import hashlib
 
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.input_protocol import FrameSampling
-from bench.cards.schema import DatasetCard
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Network
 from bench.plan.cells import Source

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.input_protocol import FrameSampling, Protocol
-from bench.cards.schema import DatasetCard, SideName
+from bench.cards.method_schema import SideName
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs, inputs_of

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.cards.catalog import Catalog
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.head_training import Draw, HeadTraining, Instruction
 from bench.cards.input_protocol import FrameSampling
-from bench.cards.schema import DatasetCard
 from bench.cards.variant import Variant, merged
 from bench.data.corpus import Corpus
 from bench.data.items import Items, inputs_of

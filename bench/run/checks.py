@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.crops.manifest import crops_note
 from bench.data.corpus import Corpus
 from bench.data.datasets import check_counts

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.engine.device_encoder import Machine
 from bench.engine.fill import fill, unreadable
 from bench.errors import BenchError

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.cards.schema import SideName
+from bench.cards.method_schema import SideName
 from bench.cards.variant import Variant
 from bench.errors import StoreError, WeightsError
 from bench.heads.heads import Head, LinearHead, fitting, read_head, read_linear

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling
-from bench.cards.schema import DatasetCard, SideName
+from bench.cards.method_schema import SideName
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
 from bench.errors import DataError, WeightsError

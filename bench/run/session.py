@@ -18,9 +18,10 @@ import numpy as np
 
 from bench import settings as machine_settings
 from bench.cards.catalog import Catalog, load
+from bench.cards.dataset_schema import DatasetCard
 from bench.cards.head_training import HeadTraining
 from bench.cards.input_protocol import FrameSampling
-from bench.cards.schema import DatasetCard, EncoderFacts, SideName
+from bench.cards.method_schema import EncoderFacts, SideName
 from bench.cards.variant import Variant, parse, resolve
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.datasets import unread_note

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.cards.schema import SideName
+from bench.cards.method_schema import SideName
 from bench.cards.variant import Variant
 from bench.data.corpus import Corpus
 from bench.data.items import Inputs

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from bench.cards.schema import Combine
+from bench.cards.prompt_schema import Combine
 from bench.heads.heads import Floats, Head, LinearHead
 
 # Scores this near to the best, relative to its size, are ties: a tower's own rounding is a few parts in ten million,

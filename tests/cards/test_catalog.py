@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench.cards.catalog import load
-from bench.cards.schema import DatasetCard, MethodCard
+from bench.cards.dataset_schema import DatasetCard
+from bench.cards.method_schema import MethodCard
 from bench.cards.variant import all_variants, parse, resolve
 from bench.errors import BenchError, UnknownName
 

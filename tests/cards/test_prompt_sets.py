@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 
 from bench.cards.catalog import built_in_root
+from bench.cards.prompt_schema import PromptCard
 from bench.cards.prompts import texts
-from bench.cards.schema import PromptCard
 from bench.errors import BenchError
 
 SETS = built_in_root() / "methods" / "prompts"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 
 DATASETS = Path(__file__).parents[2] / "datasets"
 MakeFiles = Callable[..., Path]

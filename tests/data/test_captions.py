@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.cards.schema import Captions, DatasetCard
+from bench.cards.dataset_schema import Captions, DatasetCard
 from bench.data.captions import with_captions
 from bench.data.datasets import open_split
 from bench.data.samples import Sample, Video

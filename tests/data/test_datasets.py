@@ -9,7 +9,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from bench.cards.schema import DatasetCard
+from bench.cards.dataset_schema import DatasetCard
 from bench.data.datasets import CountDifference, check_counts, find_layout, open_split
 from bench.data.samples import Frames, Sample, Split, Still, Video
 from bench.errors import DataError, UnknownName

@@ -14,7 +14,7 @@ from asked import all_asked
 
 import bench.engine.batch_size
 from bench.cards.input_protocol import Pixels
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.data.loader import BATCH_BYTES
 from bench.data.samples import Blob, FrameRef
 from bench.data.stills import Item

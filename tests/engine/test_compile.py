@@ -10,7 +10,7 @@ import pytest
 from plain_method import write_method
 from torch import nn
 
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.models.network import Network
 from bench.records.record import open_record
 

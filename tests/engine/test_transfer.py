@@ -17,7 +17,7 @@ from PIL import Image
 
 import bench.engine.shards
 from bench.cards.input_protocol import Pixels
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.data.loader import Batch
 from bench.data.samples import Blob, FrameRef
 from bench.data.stills import Item

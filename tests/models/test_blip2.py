@@ -20,7 +20,7 @@ from torch import Tensor
 
 from bench.cards import catalog, variant
 from bench.cards.head_training import Instruction
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.errors import BenchError, WeightsError
 from bench.heads.teacher import Teacher
 from bench.mini import blip2 as mini

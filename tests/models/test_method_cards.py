@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import functional as F
 
 from bench.cards import catalog, variant
-from bench.cards.schema import MethodCard
+from bench.cards.method_schema import MethodCard
 from bench.data.transforms import finish, prepare
 from bench.models.resolve import adapter_class, identity
 

@@ -73,7 +73,7 @@ def test_tf32_is_refused_where_there_is_none_before_anything_is_done(world: Worl
 
 
 def test_tf32_is_kept_apart_in_the_store() -> None:
-    from bench.cards.schema import EncoderFacts
+    from bench.cards.method_schema import EncoderFacts
     from bench.models.network import Network
 
     facts = EncoderFacts(adapter="bench.models.adapters.open_clip:OpenClip", size=224, weights={})

@@ -15,7 +15,7 @@ import torch
 from misbehaving import ADAPTERS, NUMPY
 
 from bench.cards.environment import EnvironmentFacts
-from bench.cards.schema import EncoderFacts
+from bench.cards.method_schema import EncoderFacts
 from bench.errors import BenchError
 from bench.models import contract
 from bench.models.isolated.proxy import load_isolated
