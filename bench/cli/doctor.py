@@ -14,7 +14,7 @@ from bench.errors import counted
 
 if TYPE_CHECKING:
     from bench.crops.load import Detector
-    from bench.data.samples import Split
+    from bench.data.datasets import Split
     from bench.run.session import Session
 
 

@@ -14,8 +14,9 @@ from bench.crops.face import Face, faces_of
 from bench.crops.load import Detector
 from bench.crops.track import person, tracks
 from bench.data import video_pool
+from bench.data.datasets import Split
 from bench.data.decode import picture
-from bench.data.samples import Frames, Media, Sample, Split, Still
+from bench.data.samples import Frames, Media, Sample, Still
 from bench.errors import DataError
 
 LOOKED_AT = 12

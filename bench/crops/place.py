@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bench.cards.dataset_schema import DatasetCard, Layout
-from bench.data.datasets import open_split
-from bench.data.formats import PICTURES, VIDEOS, suffix
-from bench.data.samples import Media, Sample, Split, Still
+from bench.data.datasets import Split, open_split
+from bench.data.formats import MEDIA, suffix
+from bench.data.samples import Media, Sample, Still
 from bench.errors import BenchError, DataError
 
 LIST_READER = "bench.data.readers.framelist:read"
@@ -156,7 +156,7 @@ def _word(card: DatasetCard, sample: Sample, parts: tuple[str, ...]) -> str:
 
 
 def _plain(name: str) -> str:
-    return name.removesuffix(suffix(name)) if suffix(name) in PICTURES | VIDEOS else name
+    return name.removesuffix(suffix(name)) if suffix(name) in MEDIA else name
 
 
 def _would_match(need: str, paths: Iterable[str]) -> bool:

@@ -7,7 +7,6 @@ that needs them reads them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from bench.cards.dataset_schema import Captions, DatasetCard
@@ -17,8 +16,8 @@ from bench.data.samples import Sample
 from bench.errors import DataError
 
 
-def with_captions(card: DatasetCard, root: Path, samples: Sequence[Sample]) -> tuple[Sample, ...]:
-    """The samples, each with its caption; those that no list has a caption for stay without.
+def captions_of(card: DatasetCard, root: Path, samples: Sequence[Sample]) -> tuple[str | None, ...]:
+    """Each sample's caption; None for those that no list has one for.
 
     Args:
         card: says where captions lie.
@@ -37,7 +36,7 @@ def with_captions(card: DatasetCard, root: Path, samples: Sequence[Sample]) -> t
     files = _files(card, card.captions, root)
     texts = _texts(card.captions, files)
     found: dict[str, str] = {}
-    result = []
+    result: list[str | None] = []
     for sample in samples:
         name = _listed_name(sample, texts)
         if name is not None and found.setdefault(name, sample.id) != sample.id:
@@ -45,7 +44,7 @@ def with_captions(card: DatasetCard, root: Path, samples: Sequence[Sample]) -> t
                 f"{card.name}: the caption of {name!r} could be that of {found[name]} or of {sample.id}",
                 "read the samples in a layout whose names are unique",
             )
-        result.append(sample if name is None else replace(sample, caption=texts[name]))
+        result.append(None if name is None else texts[name])
     if not found:
         raise DataError(
             f"{card.name}: none of the {len(samples)} samples is named among the {len(texts)} captions of"

@@ -1,6 +1,6 @@
 """A dataset opened for a run: every fold's samples, the frames that are seen of each, and the digests of those frames.
 
-What grows with the dataset is the list of samples (some 400 bytes each) and sixteen bytes per frame; everything else about a
+What grows with the dataset are the samples' columns and sixteen bytes per frame; everything else about a
 frame is worked out when it is asked for.
 """
 
@@ -16,10 +16,12 @@ import numpy as np
 
 from bench.cards.dataset_schema import DatasetCard
 from bench.cards.input_protocol import FrameSampling
+from bench.data.columns import Samples
+from bench.data.columns import joined as joined_samples
 from bench.data.datasets import open_split
-from bench.data.digest import DigestCache, Seen, seen, video_facts, video_frame_digest
+from bench.data.digest import DigestCache, Seen, seen, seen_files, video_facts, video_frame_digest
 from bench.data.orientation import UPRIGHT
-from bench.data.samples import FrameRef, Sample, Video
+from bench.data.samples import FrameRef
 from bench.data.sampling import frames_of
 from bench.errors import DataError
 from bench.store.digests import Keys, Places, joined, keys_of
@@ -56,7 +58,7 @@ class Corpus:
     root: Path
     layout: str
     folds: tuple[Fold, ...]
-    samples: tuple[Sample, ...]
+    samples: Samples
     rule: FrameSampling
     lengths: Lengths
     digests: Keys
@@ -81,7 +83,7 @@ class Corpus:
         return replace(
             self,
             folds=folds,
-            samples=tuple(self.samples[at] for at in positions),
+            samples=self.samples.take(np.array(positions, np.int64)),
             digests=joined([self.digests_of(at) for at in positions]),
             starts=starts.astype(np.int64),
             unreadable={new: self.unreadable[old] for new, old in enumerate(positions) if old in self.unreadable},
@@ -93,8 +95,7 @@ class Corpus:
         """A hash of every sample's fold, id, label and seen pictures: two runs on the same data have the same."""
         hasher = hashlib.blake2b(digest_size=16)
         for fold in self.folds:
-            for position in range(fold.start, fold.stop):
-                sample = self.samples[position]
+            for position, sample in enumerate(self.samples[fold.start : fold.stop], fold.start):
                 hasher.update(f"{fold.name}\0{sample.id}\0{sample.label}\0".encode())
                 hasher.update(self.digests_of(position).tobytes())
         return hasher.hexdigest()
@@ -107,7 +108,7 @@ def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: Diges
         DataError: the layout is not one the card states, or a list in it is broken.
     """
     splits = [open_split(card, root, fold) for fold in card.folds]
-    samples = tuple(sample for split in splits for sample in split.samples)
+    samples = joined_samples([split.samples for split in splits])
     folds, start = [], 0
     for split in splits:
         folds.append(Fold(split.fold, start, start + len(split.samples)))
@@ -140,8 +141,8 @@ def open_corpus(card: DatasetCard, root: Path, rule: FrameSampling, cache: Diges
 class Lengths:
     """The lengths of all videos among the samples, found out together."""
 
-    def __init__(self, samples: Sequence[Sample], cache: DigestCache, workers: int) -> None:
-        files = list(dict.fromkeys(sample.media.file for sample in samples if isinstance(sample.media, Video)))
+    def __init__(self, samples: Samples, cache: DigestCache, workers: int) -> None:
+        files = samples.videos
         self._known = dict(zip(files, video_facts(files, cache, workers), strict=True))
 
     def video_length(self, file: str) -> int:
@@ -165,9 +166,13 @@ class _Row(NamedTuple):
 
 
 def _hashed(
-    samples: Sequence[Sample], rule: FrameSampling, lengths: Lengths, cache: DigestCache, workers: int
+    samples: Samples, rule: FrameSampling, lengths: Lengths, cache: DigestCache, workers: int
 ) -> Iterator[_Row | DataError]:
     """What each sample's frames are, or what is wrong with them."""
+    if (files := samples.files) is not None:
+        for found in seen_files(files, cache, workers):
+            yield found if isinstance(found, DataError) else _Row([found.digest], found.orientation != UPRIGHT)
+        return
     frames: list[tuple[FrameRef, ...] | DataError] = []
     for sample in samples:
         try:

@@ -7,18 +7,41 @@ import importlib
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from bench.cards.dataset_schema import DatasetCard, Layout
-from bench.data.formats import PICTURES, VIDEOS, suffix
+from bench.data.columns import Samples, gathered, repeated
+from bench.data.formats import MEDIA, suffix
 from bench.data.readers.tree import some
-from bench.data.samples import Frames, Sample, Split, Still, Video
+from bench.data.samples import Frames, Sample, Still, Video
 from bench.errors import BenchError, DataError, UnknownName, counted
 
-Reader = Callable[..., list[Sample]]
+Reader = Callable[..., Iterable[Sample]]
 KINDS = {Still: "picture", Frames: "folder of frames", Video: "video"}
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """One fold of a dataset, as it was found on disk.
+
+    Attributes:
+        dataset: the card's name.
+        fold: one of the card's folds.
+        layout: the name of the card's layout in which it was found.
+        samples: in the reader's order.
+        unread: files among the samples' that are of no format that is read; below the root, sorted.
+    """
+
+    dataset: str
+    fold: str
+    layout: str
+    samples: Samples
+    unread: tuple[str, ...] = ()
 
 
 class CountDifference(NamedTuple):
@@ -36,22 +59,23 @@ def open_split(card: DatasetCard, root: Path, fold: str) -> Split:
     Raises:
         DataError: there is no such root, no layout is complete (each is named with what it lacks), the reader does
             not take the layout's options, a sample is a clip in a set of pictures or the reverse, or the reader found
-            the data broken.
+            the data broken, or no sample at all, or an id twice.
         UnknownName: the card has no such fold.
     """
     if fold not in card.folds:
         raise UnknownName(f"fold of {card.name}", fold, card.folds)
     layout = find_layout(card, root)
     samples = _call(card, layout, root, fold)
-    strange = next((sample for sample in samples if isinstance(sample.media, Still) != (card.media == "image")), None)
-    if strange is not None:
+    odd = np.nonzero(samples.pictures != (card.media == "image"))[0]
+    if len(odd):
+        strange = samples[int(odd[0])]
         raise DataError(
             f"{card.name}: {strange.id} in {root} is a {KINDS[type(strange.media)]},"
             f" but this dataset's samples are {'pictures' if card.media == 'image' else 'clips'}"
             f" (layout {layout.name!r})",
             "check that the root is this dataset's",
         )
-    return Split(card.name, fold, layout.name, tuple(samples), tuple(_unread(layout, root, samples)))
+    return Split(card.name, fold, layout.name, samples, tuple(_unread(layout, root, samples)))
 
 
 def unread_note(root: Path, unread: Sequence[str]) -> str:
@@ -62,28 +86,20 @@ def unread_note(root: Path, unread: Sequence[str]) -> str:
     return f"{counted(len(unread), 'file')} below {root} {verb} not of a format that is read: {some(unread)}"
 
 
-def _unread(layout: Layout, root: Path, samples: Sequence[Sample]) -> list[str]:
+def _unread(layout: Layout, root: Path, samples: Samples) -> list[str]:
     """Files in the folders of the samples' pictures that no reader takes, and that are not the layout's lists."""
     stated = (*layout.needs, *(value for value in layout.options.values() if isinstance(value, str)))
     lists = [re.sub(r"\{.*?\}", "*", pattern) for pattern in stated]
     found = []
-    for folder in sorted({folder for sample in samples for folder in _folders(sample)}):
+    for folder in sorted(samples.folders):
         with os.scandir(folder) as entries:
             strange = [
                 os.path.relpath(entry.path, root)
                 for entry in entries
-                if suffix(entry.name) not in PICTURES | VIDEOS and not entry.name.startswith(".") and entry.is_file()
+                if suffix(entry.name) not in MEDIA and not entry.name.startswith(".") and entry.is_file()
             ]
         found += [path for path in sorted(strange) if not any(fnmatch.fnmatch(path, each) for each in lists)]
     return found
-
-
-def _folders(sample: Sample) -> Iterator[str]:
-    media = sample.media
-    if isinstance(media, Frames):
-        yield media.folder
-    elif isinstance(media, Video) or media.blob.whole:
-        yield os.path.dirname(media.file if isinstance(media, Video) else media.blob.file)  # noqa: PTH120  (many files)
 
 
 def find_layout(card: DatasetCard, root: Path) -> Layout:
@@ -118,9 +134,7 @@ def check_counts(card: DatasetCard, split: Split, who: str = "evaluated") -> lis
     if counts is None:
         return []
     if split.fold in counts.folds:
-        found = [0] * len(card.classes)
-        for sample in split.samples:
-            found[sample.label] += 1
+        found = np.bincount(split.samples.labels[split.samples.labels >= 0], minlength=len(card.classes)).tolist()
         rows = zip(card.classes, counts.folds[split.fold], found, strict=True)
         return [CountDifference(split.fold, name, due, is_) for name, due, is_ in rows if due != is_]
     if counts.total is not None and len(card.folds) == 1 and counts.total != len(split.samples):
@@ -128,7 +142,7 @@ def check_counts(card: DatasetCard, split: Split, who: str = "evaluated") -> lis
     return []
 
 
-def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> list[Sample]:
+def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> Samples:
     where = f"{card.name}, layout {layout.name!r}"
     reader = _resolve(layout.reader, where)
     options: dict[str, Any] = dict(layout.options)
@@ -140,7 +154,7 @@ def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> list[Samp
             f"its options: {', '.join(list(inspect.signature(reader).parameters)[3:])}",
         ) from None
     try:
-        return reader(root, card.classes, fold, **options)
+        return collected(reader(root, card.classes, fold, **options), f"{where}, below {root}")
     except BenchError:
         raise
     except Exception as error:
@@ -148,6 +162,42 @@ def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> list[Samp
             f"{where}: the reader {layout.reader} failed on {root}: {type(error).__name__}: {error}",
             "check the layout's options in its card, or mend the reader",
         ) from error
+
+
+def collected(samples: Iterable[Sample], where: str) -> Samples:
+    """What a reader gives, once all of it has been looked at.
+
+    Raises:
+        DataError: there is no sample, an id occurs twice, or one is not a text in UTF-8.
+    """
+    found = gathered(_named(samples, where))
+    if not len(found):
+        raise DataError(f"{where}: no sample at all")
+    if twice := repeated(found):
+        raise DataError(f"{where}: {len(twice)} ids are given to several samples: {some(twice)}")
+    return found
+
+
+def _named(samples: Iterable[Sample], where: str) -> Iterator[Sample]:
+    """The samples, if every id is a text in UTF-8: the system gives file names that it could not turn into characters."""
+    odd = []
+    for sample in samples:
+        if sample.id.isascii() or _is_text(sample.id):
+            yield sample
+        else:
+            odd.append(ascii(sample.id))
+    if odd:
+        raise DataError(
+            f"{where}: {len(odd)} names are not in UTF-8: {some(odd)}", "rename the files, or unpack them anew"
+        )
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _resolve(name: str, where: str) -> Reader:

@@ -95,11 +95,14 @@ def seen(blobs: Sequence[Blob], cache: DigestCache | None, workers: int) -> list
     whole = [blob for blob in distinct if blob.whole]
     slices = [blob for blob in distinct if not blob.whole]
     found: dict[Blob, Seen | DataError] = dict(zip(slices, _parallel(_or_error(_seen), slices, workers), strict=True))
-    files = [blob.file for blob in whole]
-    known = (cache or DigestCache(None)).remembered("seen", files, _seen_file, workers)
-    for blob, value in zip(whole, known, strict=True):
-        found[blob] = value if isinstance(value, DataError) else Seen(value[:BYTES], value[BYTES])
+    found.update(zip(whole, seen_files([blob.file for blob in whole], cache, workers), strict=True))
     return [found[blob] for blob in blobs]
+
+
+def seen_files(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[Seen | DataError]:
+    """`seen` of many whole files."""
+    known = (cache or DigestCache(None)).remembered("seen", files, _seen_file, workers)
+    return [value if isinstance(value, DataError) else Seen(value[:BYTES], value[BYTES]) for value in known]
 
 
 def video_facts(files: Sequence[str], cache: DigestCache | None, workers: int) -> list[VideoFacts | DataError]:
@@ -251,7 +254,9 @@ def _stamp(file: str) -> _Stamp | DataError:
         stat = os.stat(file)  # noqa: PTH116  (a Path per file costs more than the look at it)
     except OSError as error:
         return DataError(f"{file} cannot be read: {error.strerror or error}")
-    whole = os.path.abspath(file)  # noqa: PTH100  (a link is not followed: it may point elsewhere next time)
+    # A link is not followed: it may point elsewhere next time. Most paths are whole ones already.
+    plain = file.startswith("/") and "//" not in file and "/." not in file
+    whole = file if plain else os.path.abspath(file)  # noqa: PTH100
     facts = f"{whole}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\0{stat.st_ino}"
     key = hashlib.blake2b(facts.encode("utf-8", "surrogateescape"), digest_size=BYTES).digest()
     return _Stamp(key, now - stat.st_ctime_ns > FRESH_NS)

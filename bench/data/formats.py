@@ -6,7 +6,6 @@ both libraries are told what they may take a file for, whatever its ending is.
 
 from __future__ import annotations
 
-import os
 from functools import cache
 
 from PIL import Image, features
@@ -37,6 +36,7 @@ PICTURES = frozenset(
     ]
 )
 VIDEOS = frozenset([".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"])
+MEDIA = PICTURES | VIDEOS
 
 # As Pillow calls them; HEIF is there once its plug-in is.
 PILLOW = ("AVIF", "BMP", "DIB", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "QOI", "TIFF", "WEBP")
@@ -46,7 +46,9 @@ FFMPEG = ("asf", "avi", "flv", "h264", "hevc", "m4v", "matroska", "mov", "mpeg",
 
 def suffix(name: str) -> str:
     """The lower-case suffix of a file name with its dot, or an empty text."""
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122  (a Path per file costs more than a folder's listing)
+    # By hand: a folder has millions, and `os.path.splitext` or a Path per file costs more than its listing.
+    stem, _, ending = name[name.rfind("/") + 1 :].rpartition(".")
+    return f".{ending.lower()}" if stem.strip(".") else ""
 
 
 def lacking(name: str) -> str:

@@ -56,13 +56,11 @@ class Frames:
         names: of the files, in time order.
         count: the number of frames the sampler is told; an authors' list may state another number than lies on
             disk, and then the list rules (an index past the last file is an error, never a clamp).
-        fps: frames per second where the layout states it.
     """
 
     folder: str
     names: tuple[str, ...]
     count: int
-    fps: float | None = None
 
     @property
     def blobs(self) -> tuple[Blob, ...]:
@@ -93,13 +91,11 @@ class Sample:
         id: unique inside its dataset and fold, stable across machines (never an absolute path).
         label: index into the dataset card's `classes`; -1 where a layout has no labels (training data).
         media: where the pictures are.
-        caption: what was written about it, once `bench.data.captions` has looked it up; None where nothing was.
     """
 
     id: str
     label: int
     media: Media
-    caption: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +104,3 @@ class FrameRef:
 
     blob: Blob
     index: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """One fold of a dataset, as it was found on disk.
-
-    Attributes:
-        dataset: the card's name.
-        fold: one of the card's folds.
-        layout: the name of the card's layout in which it was found.
-        samples: in the reader's order.
-        unread: files among the samples' that are of no format that is read; below the root, sorted.
-    """
-
-    dataset: str
-    fold: str
-    layout: str
-    samples: tuple[Sample, ...]
-    unread: tuple[str, ...] = ()

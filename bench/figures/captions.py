@@ -9,8 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from bench.cards.dataset_schema import DatasetCard
-from bench.data.captions import with_captions
-from bench.data.samples import Sample
+from bench.data.captions import captions_of
 from bench.engine.device_encoder import Machine
 from bench.errors import BenchError, counted
 from bench.figures import retrieval
@@ -42,8 +41,10 @@ def draw(
         DataError: the dataset has no captions, or they are not here.
         BenchError: a method has no features of the dataset, or its two sides are of different widths.
     """
-    samples = captioned(session, dataset, next(iter(sources.values())))
-    gallery = retrieval.gallery_of(samples, len(dataset.classes))
+    rule = next(iter(sources.values())).protocol.frames
+    corpus = session.corpus(dataset, rule)
+    captions = captions_of(dataset, corpus.root, corpus.samples)
+    gallery = retrieval.gallery_of(captions, corpus.samples.labels, len(dataset.classes))
     ks = [k for k in places if k <= len(gallery.texts)]
     if not ks:
         raise BenchError(
@@ -64,24 +65,11 @@ def draw(
         if source.variant.card.encoder.similarity == "cosine":
             seen, texts = unit(seen), unit(texts)
         curves[label] = retrieval.retrieve(seen, texts, gallery, ks)
-    notes = [*_left_out(dataset, samples, gallery, places), *_cut(said)]
+    notes = [*_left_out(dataset, len(captions) - len(gallery.clips), gallery, places), *_cut(said)]
     return retrieval.draw(curves, ks, gallery.chance), notes
 
 
-def captioned(session: Session, dataset: DatasetCard, source: Source) -> tuple[Sample, ...]:
-    """A dataset's samples with their captions, in the order of its features.
-
-    Raises:
-        DataError: see `bench.data.captions`.
-    """
-    corpus = session.corpus(dataset, source.protocol.frames)
-    return with_captions(dataset, corpus.root, corpus.samples)
-
-
-def _left_out(
-    dataset: DatasetCard, samples: Sequence[Sample], gallery: Gallery, places: Sequence[int]
-) -> Iterator[str]:
-    silent = len(samples) - len(gallery.clips)
+def _left_out(dataset: DatasetCard, silent: int, gallery: Gallery, places: Sequence[int]) -> Iterator[str]:
     yield (
         f"{dataset.label}: {len(gallery.clips):,} {WORDS[dataset.media]}, {len(gallery.texts):,} distinct captions;"
         f" without a caption, left out: {silent:,}"

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from bench.data.samples import Sample
 from bench.errors import BenchError
 from bench.figures.style import COLUMN, MARKERS, METHODS, colour, figure
 from bench.heads.heads import Floats
@@ -80,24 +79,29 @@ class Gallery:
         return 100.0 * float(self.fits.mean(axis=1)[self.labels].mean())
 
 
-def gallery_of(samples: Sequence[Sample], classes: int) -> Gallery:
+def gallery_of(captions: Sequence[str | None], labels: npt.NDArray[np.integer], classes: int) -> Gallery:
     """The captions of samples, and which classes each of them fits.
+
+    Args:
+        captions: of N samples; None where one has none.
+        labels: `[N]` of theirs; -1 where a sample has none.
+        classes: K.
 
     Raises:
         BenchError: no sample has a caption, or one that has has no label.
     """
-    clips = [position for position, sample in enumerate(samples) if sample.caption is not None]
+    clips = [position for position, caption in enumerate(captions) if caption is not None]
     if not clips:
         raise BenchError("no sample has a caption", "look the captions up first")
     columns: dict[str, int] = {}
     for position in clips:
-        columns.setdefault(str(samples[position].caption), len(columns))
-    labels = np.array([samples[position].label for position in clips], np.int64)
-    if labels.min() < 0:
+        columns.setdefault(str(captions[position]), len(columns))
+    own = labels[clips].astype(np.int64)
+    if own.min() < 0:
         raise BenchError("a sample has no label, so no caption can be told to fit it", "name a labelled dataset")
     fits = np.zeros((classes, len(columns)), np.bool_)
-    fits[labels, [columns[str(samples[position].caption)] for position in clips]] = True
-    return Gallery(tuple(columns), np.array(clips, np.int64), labels, fits)
+    fits[own, [columns[str(captions[position])] for position in clips]] = True
+    return Gallery(tuple(columns), np.array(clips, np.int64), own, fits)
 
 
 def retrieve(clips: Floats, texts: Floats, gallery: Gallery, ks: Sequence[int]) -> npt.NDArray[np.float64]:

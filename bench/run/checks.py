@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from bench.cards.dataset_schema import DatasetCard
 from bench.crops.manifest import crops_note
 from bench.data.corpus import Corpus
-from bench.data.datasets import check_counts
-from bench.data.samples import Split
+from bench.data.datasets import Split, check_counts
 from bench.engine.fill import Lost
 from bench.errors import BenchError, DataError, counted
 from bench.plan.plan import Plan
@@ -96,7 +95,7 @@ def _without_samples(corpus: Corpus) -> list[Mark]:
     """Classes that a fold has no sample of."""
     marks = []
     for fold in corpus.folds:
-        here = {sample.label for sample in corpus.samples[fold.start : fold.stop]}
+        here = set(corpus.samples.labels[fold.start : fold.stop].tolist())
         empty = [name for label, name in enumerate(corpus.card.classes) if label not in here]
         if empty:
             note = (

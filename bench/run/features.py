@@ -67,8 +67,7 @@ def features_of(session: Session, source: Source, dataset: DatasetCard, machine:
     vectors = pooled(artifact, work.inputs[key], np.arange(len(corpus.samples)), head)
     if head is not None and head.linear:
         vectors = head.project(vectors)
-    labels = np.array([sample.label for sample in corpus.samples], np.int64)
-    return Features(vectors, labels, tuple(sample.id for sample in corpus.samples))
+    return Features(vectors, corpus.samples.labels.astype(np.int64), tuple(corpus.samples.ids))
 
 
 @dataclass(frozen=True)

@@ -169,12 +169,12 @@ def _by_fold(
 ) -> Iterator[FoldPredictions]:
     for fold in corpus.folds:
         rows = np.nonzero((kept >= fold.start) & (kept < fold.stop))[0]
-        samples = [corpus.samples[position] for position in kept[rows].tolist()]
+        samples = corpus.samples.take(kept[rows])
         yield FoldPredictions(
             cell.key,
             fold.name,
-            [sample.id for sample in samples],
-            np.array([sample.label for sample in samples], np.int16),
+            samples.ids,
+            samples.labels.astype(np.int16),
             decision.classes[rows].astype(np.int16),
             None if decision.scores is None else decision.scores[rows],
             None if answers is None else [answers[row] for row in rows.tolist()],

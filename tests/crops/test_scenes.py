@@ -18,7 +18,9 @@ from red_boxes import spot_cards
 from bench.crops.crop import cut, square
 from bench.crops.face import Face
 from bench.crops.look import Look, length_note, look
-from bench.data.samples import Blob, Frames, Sample, Split, Still
+from bench.data.columns import gathered
+from bench.data.datasets import Split
+from bench.data.samples import Blob, Frames, Sample, Still
 
 CLIPS = {"Happy": 2, "Sad": 1, "Angry": 2}
 
@@ -119,7 +121,7 @@ def test_pictures_without_faces_and_unreadable_ones_are_said() -> None:
 
 def test_lengths_that_agree_raise_no_word() -> None:
     clip = Sample("a", 0, Frames("clip", ("1.jpg", "2.jpg"), 2))
-    assert length_note([Split("x", "1", "list", (clip,))]) == ""
+    assert length_note([Split("x", "1", "list", gathered([clip]))]) == ""
 
 
 def test_a_detector_that_breaks_its_contract_leaves_doctor_blind_and_not_broken(scenes: Any) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from bench.cards.dataset_schema import DatasetCard
-from bench.data.datasets import CountDifference, check_counts, find_layout, open_split
-from bench.data.samples import Frames, Sample, Split, Still, Video
+from bench.data.columns import gathered
+from bench.data.datasets import CountDifference, Split, check_counts, find_layout, open_split
+from bench.data.samples import Blob, Frames, Sample, Still, Video
 from bench.errors import DataError, UnknownName
 
 WORDS = (
@@ -229,8 +230,8 @@ def test_counts_that_differ_are_listed_class_by_class(card):
     counts = list(facts.evaluated.folds["1"])
 
     def split(numbers: list[int]) -> Split:
-        samples = (Sample(f"{c}/{i}", c, None) for c, n in enumerate(numbers) for i in range(n))  # type: ignore[arg-type]
-        return Split(facts.name, "1", "any", tuple(samples))
+        samples = (Sample(f"{c}/{i}", c, Still(Blob("x"))) for c, n in enumerate(numbers) for i in range(n))
+        return Split(facts.name, "1", "any", gathered(samples))
 
     assert check_counts(facts, split(counts)) == []
     assert check_counts(facts, split([500] * 7)) == [CountDifference("1", "surprise", 499, 500)]

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cards.input_protocol import FrameSampling
+from bench.data.columns import gathered
 from bench.data.corpus import Corpus
 from bench.data.digest import clip_digest
 from bench.data.items import Inputs, Items, each_once, inputs_of
@@ -29,7 +30,7 @@ KEYS = [bytes([number]) * 15 + bytes([number % 2]) for number in range(1, 9)]  #
 
 def corpus(lengths: Sequence[int], start: int = 0) -> Corpus:
     """Clips of so many distinct frames; 0 is one that cannot be read."""
-    samples = tuple(
+    samples = gathered(
         Sample(f"{start + number}", 0, Frames(f"{start + number}", ("0", "1", "2")[:length], length))
         for number, length in enumerate(lengths)
     )
@@ -112,7 +113,7 @@ def test_what_an_artifact_lacks_is_each_item_once_with_whatever_any_dataset_asks
     work = VisionWork(scores, nothing, nothing)
     wanted: dict[bytes, dict[str, None]] = {}
     for number, (keys, asks) in enumerate(sets):
-        samples = tuple(Sample(str(at), 0, Still(Blob(str(at)))) for at in range(len(keys)))
+        samples = gathered(Sample(str(at), 0, Still(Blob(str(at)))) for at in range(len(keys)))
         starts = np.arange(len(keys) + 1)
         facts: Any = None
         opened = Corpus(facts, Path(), "-", (), samples, FrameSampling(), nothing, keys_of(keys), starts)

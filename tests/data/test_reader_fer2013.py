@@ -6,6 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 from PIL import Image
+from reading import reading
 
 from bench.data.decode import picture
 from bench.data.readers import pixels, votes, webdataset
@@ -31,7 +32,7 @@ def test_pictures_are_read_in_place_from_the_csv_whatever_the_order_of_its_colum
     ):
         lines = [row.format(e=e, p=grey(p), u=u) for e, p, u in ((3, 9, "Training"), (0, 255, "PrivateTest"), (3, 7, "PublicTest"))]  # fmt: skip
         root = write(name, heading + "\n" + "\r\n".join(lines))
-        samples = pixels.read(
+        samples = reading(pixels.read)(
             root, CLASSES, "1", file=name, codes={"0": "anger", "3": "happiness"}, usage=["PublicTest", "PrivateTest"]
         )
         assert [(s.id, s.label, shade(s)) for s in samples] == [
@@ -42,13 +43,13 @@ def test_pictures_are_read_in_place_from_the_csv_whatever_the_order_of_its_colum
 def test_a_csv_line_with_a_field_too_few_is_an_error_with_its_number(write):
     root = write("a.csv", f"emotion,pixels,Usage\n0,{grey(1)},PublicTest\n0,{grey(1)}\n")
     with pytest.raises(DataError, match="line 3: expected 3 fields, found 2"):
-        pixels.read(root, CLASSES, "1", file="a.csv", codes={"0": "anger"}, usage=["PublicTest"])
+        reading(pixels.read)(root, CLASSES, "1", file="a.csv", codes={"0": "anger"}, usage=["PublicTest"])
 
 
 @pytest.mark.parametrize("text", [grey(1)[:-2], grey(1) + " 1", grey(300), "a " + grey(1)[2:]])
 def test_pixels_that_are_not_2304_grey_values_are_an_error_that_names_the_file(write, text):
     root = write("a.csv", f"emotion,pixels,Usage\n0,{text},PublicTest\n")
-    (sample,) = pixels.read(root, CLASSES, "1", file="a.csv", codes={"0": "anger"}, usage=["PublicTest"])
+    (sample,) = reading(pixels.read)(root, CLASSES, "1", file="a.csv", codes={"0": "anger"}, usage=["PublicTest"])
     with pytest.raises(DataError, match=r"a.csv \(bytes 23 to"):
         picture(sample.media.blob)
 
@@ -75,7 +76,7 @@ def test_pictures_without_a_class_majority_are_left_out(write, touch):
     write("label.csv", '\n'.join(f'fer{i}.png,"(0, 0, 48, 48)",{tally}' for i, tally in enumerate((
         "0,0,0,9,1,0,0,0,0,0", "5,5,0,0,0,0,0,0,0,0", "0,0,0,0,0,0,0,0,9,1", "0,0,0,0,0,0,0,0,0,9", "0,0,0,0,0,0,0,8,2,0"))))  # fmt: skip
     root = touch(*(f"test/fer{i}.png" for i in range(5)))
-    samples = votes.read(
+    samples = reading(votes.read)(
         root, EIGHT, "1", file="label.csv", path="test/{name}", first=2, candidates=CANDIDATES, skip=["unknown", "NF"]
     )
     assert [(s.id, EIGHT[s.label]) for s in samples] == [("fer0", "sadness"), ("fer4", "contempt")]
@@ -88,9 +89,9 @@ def test_votes_find_their_pixels_by_the_rows_of_the_newer_list_because_a_name_is
           "PrivateTest,,0,0,0,0,0,0,0,0,0,10\nPrivateTest,fer1.png,0,0,0,9,0,0,0,0,0,0\n")  # fmt: skip
     root = write("label.csv", "fer1.png,box,0,0,0,0,9,0,0,0,0,0\n")
     options = {"pixels": "fer2013.csv", "rows": "fer2013new.csv", "candidates": CANDIDATES, "first": 2}
-    (sample,) = votes.read(root, EIGHT, "1", file="label.csv", skip=["unknown", "NF"], **options)
+    (sample,) = reading(votes.read)(root, EIGHT, "1", file="label.csv", skip=["unknown", "NF"], **options)
     assert (sample.id, EIGHT[sample.label], shade(sample)) == ("fer1", "anger", (20, 20, 20))
-    newer = votes.read(
+    newer = reading(votes.read)(
         root, EIGHT, "1", file="fer2013new.csv", header=True, name="Image name", skip=["unknown", "NF"],
         where={"Usage": "^PrivateTest$", "Image name": "."}, **options,
     )  # fmt: skip
@@ -102,7 +103,7 @@ def test_pixels_and_names_of_different_lengths_are_an_error(write):
     write("new.csv", "Usage,Image name\nPrivateTest,fer0.png\nPrivateTest,fer1.png\n")
     root = write("label.csv", "fer0.png,box,0,9,0,0,0,0,0,0,0,0\n")
     with pytest.raises(DataError, match=r"differ in length: .*fer2013.csv ends first"):
-        votes.read(
+        reading(votes.read)(
             root, EIGHT, "1", file="label.csv", pixels="fer2013.csv", rows="new.csv", first=2, candidates=CANDIDATES
         )
 
@@ -110,7 +111,7 @@ def test_pixels_and_names_of_different_lengths_are_an_error(write):
 def test_a_vote_that_is_no_number_is_an_error_with_its_line(write, touch):
     write("label.csv", "fer0.png,box,0,9,x,0,0,0,0,0,0,0\n")
     with pytest.raises(DataError, match="line 1: expected 10 numbers of votes"):
-        votes.read(
+        reading(votes.read)(
             touch("fer0.png"), EIGHT, "1", file="label.csv", path="{name}", first=2, candidates=CANDIDATES
         )  # fmt: skip
 
@@ -135,7 +136,7 @@ def test_tar_shards_are_read_in_place_in_the_order_of_their_numbers_and_the_name
     shard(tmp_path / "test/10.tar", {"s2.png": image(30, "png"), "s2.cls": b"2"})
     shard(tmp_path / "test/2.tar", {"s1.cls": b"0\n", "s1.webp": image(20, "webp"), "s1.json": b"{}"})
     shard(tmp_path / "test/0.tar", {"s0.jpg": image(10, "jpeg"), "s0.cls": b"1"})
-    samples = webdataset.read(
+    samples = reading(webdataset.read)(
         tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt",
         codes={"angry": "anger", "happy": "happiness", "sad": "sadness"},
     )  # fmt: skip
@@ -158,7 +159,7 @@ def test_a_key_without_its_picture_or_label_is_an_error_that_names_the_member(wr
     write("classnames.txt", "happiness\nsadness\n")
     shard(tmp_path / "test/0.tar", members)
     with pytest.raises(DataError, match=r"0.tar, member s0\.\w+: .*" + complaint):
-        webdataset.read(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
+        reading(webdataset.read)(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
 
 
 def test_a_shard_that_is_cut_short_or_compressed_is_an_error_that_names_it(write, tmp_path):
@@ -168,8 +169,8 @@ def test_a_shard_that_is_cut_short_or_compressed_is_an_error_that_names_it(write
     whole = (tmp_path / "test/0.tar").read_bytes()
     (tmp_path / "test/0.tar").write_bytes(whole[:3000])
     with pytest.raises(DataError, match=r"0.tar"):
-        webdataset.read(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
+        reading(webdataset.read)(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
     with tarfile.open(tmp_path / "test/0.tar", "w:gz") as tar:
         tar.add(tmp_path / "classnames.txt", "s0.cls")
     with pytest.raises(DataError, match=r"0.tar is not a plain tar file"):
-        webdataset.read(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")
+        reading(webdataset.read)(tmp_path, CLASSES, "1", shards="test/*.tar", names="classnames.txt")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from reading import reading
 
 from bench.data.readers import annotations, folders
 from bench.data.samples import Frames, Still, Video
@@ -14,7 +15,7 @@ CLASSES = ("happiness", "sadness", "fear")
 
 def test_class_folders_are_known_by_word_by_alias_by_number_and_in_any_case(touch):
     root = touch("test/HAPPY/b.jpg", "test/HAPPY/a.png", "test/2_Sadness/a.jpg", "test/7/a.jpg", "test/7/readme.txt")
-    samples = folders.read(root, CLASSES, "1", path="test", names={"happy": "happiness", "7": "fear"})
+    samples = reading(folders.read)(root, CLASSES, "1", path="test", names={"happy": "happiness", "7": "fear"})
     assert [(s.id, s.label) for s in samples] == [
         ("2_Sadness/a.jpg", 1), ("7/a.jpg", 2), ("HAPPY/a.png", 0), ("HAPPY/b.jpg", 0),
     ]  # fmt: skip
@@ -22,24 +23,24 @@ def test_class_folders_are_known_by_word_by_alias_by_number_and_in_any_case(touc
 
 def test_clips_in_class_folders_are_videos_or_folders_of_frames(touch):
     root = touch("set_3/fear/a.avi", "set_3/fear/b/0001.jpg")
-    video, clip = folders.read(root, CLASSES, "3", path="set_{fold}")
+    video, clip = reading(folders.read)(root, CLASSES, "3", path="set_{fold}")
     assert (type(video.media), type(clip.media)) == (Video, Frames)
 
 
 def test_an_unknown_class_folder_is_an_error_and_one_left_out_on_purpose_is_not(touch):
     root = touch("val/fear/a.jpg", "val/contempt/a.jpg")
     with pytest.raises(DataError, match=r"val/contempt: the label 'contempt' is outside the classes"):
-        folders.read(root, CLASSES, "1", path="val")
-    assert [s.id for s in folders.read(root, CLASSES, "1", path="val", skip=["contempt"])] == ["fear/a.jpg"]
+        reading(folders.read)(root, CLASSES, "1", path="val")
+    assert [s.id for s in reading(folders.read)(root, CLASSES, "1", path="val", skip=["contempt"])] == ["fear/a.jpg"]
 
 
 def test_a_picture_outside_the_class_folders_is_an_error(touch):
     with pytest.raises(DataError, match=r"stray.jpg lies in no class folder"):
-        folders.read(touch("test/fear/a.jpg", "test/stray.jpg"), CLASSES, "1", path="test")
+        reading(folders.read)(touch("test/fear/a.jpg", "test/stray.jpg"), CLASSES, "1", path="test")
 
 
 def test_without_labels_every_folder_counts_and_the_label_is_minus_one(touch):
-    samples = folders.read(touch("train/x/a.png", "train/y/a.png"), CLASSES, "1", path="train", labelled=False)
+    samples = reading(folders.read)(touch("train/x/a.png", "train/y/a.png"), CLASSES, "1", path="train", labelled=False)
     assert [(s.id, s.label, type(s.media)) for s in samples] == [("x/a.png", -1, Still), ("y/a.png", -1, Still)]
 
 
@@ -50,7 +51,7 @@ def annotate(root, name, value):
 
 
 def read_annotations(root, **options):
-    return annotations.read(
+    return reading(annotations.read)(
         root, CLASSES, "1", images="val/images", annotation="val/annotations/{stem}_exp.npy", **options
     )
 

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import pytest
+from reading import reading
 
 from bench.cards.input_protocol import FrameSampling
-from bench.data.readers.framelist import read
+from bench.data.readers import framelist
 from bench.data.samples import Blob
 from bench.data.sampling import frames_of
 from bench.errors import DataError
 
+read = reading(framelist.read)
 CLASSES = ("happiness", "sadness", "fear")
 PREFIX = "/data/lab/datasets/SET"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from reading import reading
 
 from bench.data.readers import folders, framelist, table
 from bench.data.readers.lists import Labels, whole
@@ -55,10 +56,10 @@ def paths(media: Still | Frames | Video) -> tuple[Path, ...]:
 def test_class_folders_give_every_file_once_with_its_folders_label(tree: dict[str, set[str]], ending: str) -> None:
     with folder() as root:
         expected = fill(root, tree, ending)
-        samples = folders.read(root, CLASSES, "1", path="")
+        samples = reading(folders.read)(root, CLASSES, "1", path="")
         assert sorted((sample.id, sample.label) for sample in samples) == sorted(expected)
         assert all(path.is_relative_to(root) for sample in samples for path in paths(sample.media))
-        assert samples == folders.read(root, CLASSES, "1", path="")
+        assert samples == reading(folders.read)(root, CLASSES, "1", path="")
 
 
 @quick
@@ -70,7 +71,7 @@ def test_a_table_gives_its_rows_in_its_order_whatever_that_is(tree: dict[str, se
         (root / "list.tsv").write_text("\n".join(f"{path}\t{label}" for path, label in rows), encoding="utf-8")
         codes = {str(index): word for index, word in enumerate(CLASSES)}
         options = {"file": "list.tsv", "path": "{name}", "id": "{name}", "separator": "\t", "codes": codes}
-        samples = table.read(root, CLASSES, "1", **options)
+        samples = reading(table.read)(root, CLASSES, "1", **options)
         assert [(sample.id, sample.label) for sample in samples] == rows
 
 
@@ -91,7 +92,7 @@ def test_a_frame_list_of_another_machine_finds_every_clip(
         rows = [(label, each) for label, names in sorted(tree.items()) for each in sorted(names)]
         lines = [f"{home}/{label}/{each} {frames} {CLASSES.index(label)}" for label, each in rows]
         (root / "list.txt").write_text("\n".join(lines), encoding="utf-8")
-        samples = framelist.read(root, CLASSES, "1", file="list.txt", id_parts=2)
+        samples = reading(framelist.read)(root, CLASSES, "1", file="list.txt", id_parts=2)
         assert [sample.id for sample in samples] == ["/".join(row) for row in rows]
         assert all(isinstance(s.media, Frames) and len(s.media.names) == s.media.count == frames for s in samples)
 

@@ -4,11 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from reading import reading
 
-from bench.data.readers.table import read
+from bench.data.readers import table
 from bench.data.samples import Blob, Frames, Still, Video
 from bench.errors import DataError
 
+read = reading(table.read)
 CLASSES = ("happiness", "sadness", "fear")
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bench.data.samples import Sample, Video
 from bench.errors import BenchError
 from bench.figures.retrieval import CLIPS_AT_ONCE, Gallery, gallery_of, retrieve
 
@@ -33,12 +32,8 @@ SAID = {
 }
 
 
-def sample(label: int, caption: str | None) -> Sample:
-    return Sample("x", label, Video("."), caption)
-
-
 def test_a_caption_fits_every_class_that_it_was_written_of() -> None:
-    found = gallery_of([sample(0, "b"), sample(1, None), sample(1, "a"), sample(1, "b")], 3)
+    found = gallery_of(["b", None, "a", "b"], np.array([0, 1, 1, 1]), 3)
     assert found.texts == ("b", "a") and found.clips.tolist() == [0, 2, 3] and found.labels.tolist() == [0, 1, 1]
     assert found.fits.tolist() == [[True, False], [True, True], [False, False]]
     assert found.chance == pytest.approx(100 * (1 / 2 + 1 + 1) / 3)
@@ -46,9 +41,9 @@ def test_a_caption_fits_every_class_that_it_was_written_of() -> None:
 
 def test_samples_without_any_caption_or_without_labels_are_refused() -> None:
     with pytest.raises(BenchError, match="no sample has a caption"):
-        gallery_of([sample(0, None)], 1)
+        gallery_of([None], np.array([0]), 1)
     with pytest.raises(BenchError, match="no label"):
-        gallery_of([sample(0, "a"), sample(-1, "b")], 1)
+        gallery_of(["a", "b"], np.array([0, -1]), 1)
 
 
 def test_precision_by_parts_is_that_of_sorting_everything_at_once() -> None:

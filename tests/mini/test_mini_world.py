@@ -15,7 +15,7 @@ from PIL import Image
 
 from bench.cards.catalog import Catalog, load
 from bench.data import video_pool
-from bench.data.captions import with_captions
+from bench.data.captions import captions_of
 from bench.data.datasets import find_layout, open_split
 from bench.data.decode import picture
 from bench.data.samples import Frames, Still, Video
@@ -87,7 +87,7 @@ def test_a_ninth_of_ferv39k_is_too_short_for_the_frame_rule(world: MiniWorld, ca
 def test_seven_of_eight_clips_of_mafw_have_a_caption(world: MiniWorld, cards: Catalog) -> None:
     card = cards.datasets["mafw"]
     samples = [s for fold in card.folds for s in open_split(card, world.data["mafw"], fold).samples]
-    said = [sample.caption for sample in with_captions(card, world.data["mafw"], samples)]
+    said = captions_of(card, world.data["mafw"], samples)
     assert [number for number, text in enumerate(said) if text is None] == list(range(7, len(said), 8))
     assert all(text is None or (text.isascii() and text.endswith(".")) for text in said)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.data.formats import PICTURES, suffix
-from bench.data.readers.lists import Labels, unique
+from bench.data.readers.lists import Labels
 from bench.data.readers.tree import Kind, MediaFinder, Tree, inside, some, stem
 from bench.data.samples import Sample
 from bench.errors import DataError
@@ -25,7 +25,7 @@ def read(
     annotation: str,
     codes: Mapping[str, str],
     skip: Sequence[str] = (),
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read pictures with one annotation file each.
 
     Args:
@@ -38,7 +38,7 @@ def read(
         codes: number -> class word.
         skip: numbers left out on purpose.
 
-    Returns:
+    Yields:
         Samples sorted by name; the id is the picture's name without suffix.
 
     Raises:
@@ -51,7 +51,7 @@ def read(
         raise DataError(f"{root / base} does not exist", "see `bench show` for how to obtain the dataset")
     labels = Labels(classes, codes, skip)
     finder = MediaFinder(tree, root / base)
-    samples, unlabelled = [], []
+    unlabelled = []
     for name in sorted(name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in PICTURES):
         note = inside(annotation.format(stem=stem(name), fold=fold), str(root))
         if tree.kind(note) is not Kind.FILE:
@@ -62,14 +62,13 @@ def read(
             continue
         media = finder.find(f"{base}/{name}")
         if media is not None:
-            samples.append(Sample(stem(name), index, media))
+            yield Sample(stem(name), index, media)
     if unlabelled:
         raise DataError(
             f"{root / base}: {len(unlabelled)} of its pictures have no annotation: {some(unlabelled)}",
             "unpack the annotations completely",
         )
     finder.require()
-    return unique(samples, root / base)
 
 
 def _number(file: Path) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.data.formats import PICTURES, VIDEOS, suffix
-from bench.data.readers.lists import Labels, unique
+from bench.data.formats import MEDIA, suffix
+from bench.data.readers.lists import Labels
 from bench.data.readers.tree import Kind, MediaFinder, Tree, inside, some
 from bench.data.samples import Sample
 from bench.errors import DataError
@@ -22,7 +22,7 @@ def read(
     names: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
     labelled: bool = True,
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read a folder of class folders.
 
     Args:
@@ -35,7 +35,7 @@ def read(
         skip: folders left out on purpose.
         labelled: false gives every sample the label -1, whatever its folder is called.
 
-    Returns:
+    Yields:
         Samples sorted by folder and name; the id is `FOLDER/NAME`.
 
     Raises:
@@ -46,36 +46,29 @@ def read(
     found = tree.listing(base)
     if found is None:
         raise DataError(f"{root / base} does not exist", "see `bench show` for how to obtain the dataset")
-    stray = [name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in PICTURES | VIDEOS]
+    stray = [name for name, kind in found.items() if kind is Kind.FILE and suffix(name) in MEDIA]
     if stray:
         raise DataError(f"{root / base}: {some(sorted(stray))} lies in no class folder")
     labels = Labels(classes, names or {}, skip)
     finder = MediaFinder(tree, root / base)
-    samples = []
     for folder in sorted(name for name, kind in found.items() if kind is Kind.FOLDER):
         index = labels.index(_word(folder), f"{root / base / folder}") if labelled else -1
         if index is None:
             continue
         place = f"{base}/{folder}" if base else folder
-        inside_it = sorted(tree.listing(place) or {})
-        if inside_it and not any(_is_media(tree, f"{place}/{name}") for name in inside_it):
+        listed = tree.listing(place) or {}
+        names_in_it = [name for name in sorted(listed) if listed[name] is not Kind.FILE or suffix(name) in MEDIA]
+        if listed and not names_in_it:
             raise DataError(
-                f"{root / place}: none of its {len(inside_it)} files is of a format that is read: {some(inside_it)}",
-                f"convert them; read are {' '.join(sorted(PICTURES | VIDEOS))}",
+                f"{root / place}: none of its {len(listed)} files is of a format that is read: {some(sorted(listed))}",
+                f"convert them; read are {' '.join(sorted(MEDIA))}",
             )
-        for name in inside_it:
-            inner = f"{place}/{name}"
-            if not _is_media(tree, inner):
-                continue
-            media = finder.find(inner)
+        for name in names_in_it:
+            media = finder.find(f"{place}/{name}")
             if media is not None:
-                samples.append(Sample(f"{folder}/{name}", index, media))
+                yield Sample(f"{folder}/{name}", index, media)
+        tree.forget(place)
     finder.require()
-    return unique(samples, root / base)
-
-
-def _is_media(tree: Tree, path: str) -> bool:
-    return tree.kind(path) is not Kind.FILE or suffix(path) in PICTURES | VIDEOS
 
 
 def _word(folder: str) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.readers.lists import text_lines, unique, whole
+from bench.data.readers.lists import text_lines, whole
 from bench.data.readers.tree import Kind, MediaFinder, Tree, some
 from bench.data.samples import Frames, Sample
 from bench.errors import DataError
@@ -22,7 +22,7 @@ class _Clip:
 
 def read(
     root: Path, classes: Sequence[str], fold: str, *, file: str, below: Sequence[str] = ("",), id_parts: int
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read a frame list.
 
     The paths are those of the machine on which the list was written. How many of their leading parts to drop is
@@ -37,7 +37,7 @@ def read(
         below: folders below the root in which the shortened paths may lie, in order of preference.
         id_parts: how many of a path's last parts make the clip unique and so are its id.
 
-    Returns:
+    Yields:
         Samples in the order of the list.
 
     Raises:
@@ -49,18 +49,14 @@ def read(
     clips = _clips(listed, len(classes), id_parts)
     folder, drop = _place(tree, listed, clips, below)
     finder = MediaFinder(tree, listed)
-    samples = []
     for clip in clips:
         media = finder.find("/".join((*folder, *clip.parts[drop:])))
         if media is None:
             continue
         if not isinstance(media, Frames):
             raise DataError(f"{clip.where}: {'/'.join(clip.parts[drop:])} is a file, expected a folder of frames")
-        samples.append(
-            Sample("/".join(clip.parts[-id_parts:]), clip.label, Frames(media.folder, media.names, clip.count))
-        )
+        yield Sample("/".join(clip.parts[-id_parts:]), clip.label, Frames(media.folder, media.names, clip.count))
     finder.require()
-    return unique(samples, listed)
 
 
 def _clips(listed: Path, classes: int, id_parts: int) -> list[_Clip]:

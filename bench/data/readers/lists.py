@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.readers.tree import some
-from bench.data.samples import Sample
 from bench.errors import DataError
 
 Column = int | str
@@ -162,32 +159,3 @@ class Labels:
                 f"known labels: {', '.join(self._known)}" + (f"; left out: {', '.join(self._skip)}" * bool(self._skip)),
             )
         return self._known[key]
-
-
-def _is_text(name: str) -> bool:
-    """False for a file name whose bytes the system could not turn into characters."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def unique(samples: list[Sample], where: Path) -> list[Sample]:
-    """The samples, if no id occurs twice and there is at least one.
-
-    Raises:
-        DataError: there are none, ids occur twice, or an id is not a text in UTF-8.
-    """
-    if not samples:
-        raise DataError(f"{where} gives no sample at all")
-    odd = [ascii(sample.id) for sample in samples if not sample.id.isascii() and not _is_text(sample.id)]
-    if odd:
-        raise DataError(
-            f"{where}: {len(odd)} names are not in UTF-8: {some(odd)}", "rename the files, or unpack them anew"
-        )
-    times = Counter(sample.id for sample in samples)
-    twice = [name for name, number in times.items() if number > 1]
-    if twice:
-        raise DataError(f"{where}: {len(twice)} ids are given to several samples: {some(twice)}")
-    return samples

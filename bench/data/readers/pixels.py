@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.data.readers.lists import Labels, Row, unique
+from bench.data.readers.lists import Labels, Row
 from bench.data.readers.tree import Tree
 from bench.data.samples import Blob, Sample, Still
 from bench.errors import DataError
@@ -36,7 +36,7 @@ def read(
     codes: Mapping[str, str],
     usage: Sequence[str],
     skip: Sequence[str] = (),
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read pictures out of a csv with the columns `emotion`, `pixels` and `Usage`, in any order.
 
     Args:
@@ -48,7 +48,7 @@ def read(
         usage: the values of `Usage` that make up this split.
         skip: emotions left out on purpose.
 
-    Returns:
+    Yields:
         Samples in the order of the csv; the id is `row` and the number of the data line from 0, in five digits.
 
     Raises:
@@ -56,14 +56,12 @@ def read(
     """
     listed = Tree(root).one(file.format(fold=fold))
     labels = Labels(classes, codes, skip)
-    samples = []
     for number, picture in enumerate(pictures(listed)):
         if picture.row.cell("Usage") not in usage:
             continue
         index = labels.index(picture.row.cell("emotion"), picture.row.where)
         if index is not None:
-            samples.append(Sample(f"row{number:05d}", index, Still(picture.blob)))
-    return unique(samples, listed)
+            yield Sample(f"row{number:05d}", index, Still(picture.blob))
 
 
 def pictures(file: Path) -> Iterator[Picture]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bench.data.readers.lists import Column, Labels, Row, Where, rows, unique
+from bench.data.readers.lists import Column, Labels, Row, Where, rows
 from bench.data.readers.tree import MediaFinder, Tree, inside, stem
 from bench.data.samples import Sample
 from bench.errors import DataError
@@ -28,7 +28,7 @@ def read(
     codes: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
     id: str = "{stem}",
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read a label list.
 
     Args:
@@ -49,7 +49,7 @@ def read(
         skip: labels left out on purpose.
         id: the sample's id, made like `path`.
 
-    Returns:
+    Yields:
         Samples in the order of the list.
 
     Raises:
@@ -61,7 +61,6 @@ def read(
     labels = Labels(classes, codes or {}, skip)
     keep = Where(where or {})
     finder = MediaFinder(tree, listed)
-    samples = []
     for row in rows(listed, separator, header, encoding):
         if not keep(row):
             continue
@@ -72,9 +71,8 @@ def read(
         rest = inside(_fill(below, fields, row), row.where)
         media = finder.find(*(f"{folder}/{rest}" if folder else rest for folder in folders))
         if media is not None:
-            samples.append(Sample(_fill(id, fields, row), index, media))
+            yield Sample(_fill(id, fields, row), index, media)
     finder.require()
-    return unique(samples, listed)
 
 
 def _places(tree: Tree, path: str) -> tuple[list[str], str]:

@@ -54,6 +54,7 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._real = os.path.realpath(root)
+        self._base = str(root).rstrip("/")
         self._seen: dict[str, dict[str, Kind] | None] = {}
         self._names: dict[tuple[str, ...], tuple[str, ...]] = {}
 
@@ -66,6 +67,10 @@ class Tree:
         if folder not in self._seen:
             self._seen[folder] = self._scan(folder)
         return self._seen[folder]
+
+    def forget(self, folder: str) -> None:
+        """Let a folder's listing go: one of millions of files takes hundreds of megabytes."""
+        self._seen.pop(folder, None)
 
     def kind(self, path: str) -> Kind | None:
         """What lies at a path relative to the root; None where nothing does."""
@@ -87,7 +92,7 @@ class Tree:
         kind = self.kind(path)
         if kind is None:
             return None
-        full = os.path.join(self.root, path)  # noqa: PTH118  (a Path per file costs more than the listing itself)
+        full = f"{self._base}/{path}"
         if kind is Kind.FOLDER:
             names = self._frames_in(path)
             return Frames(full, names, len(names))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 
 from bench.data.readers import lists
-from bench.data.readers.lists import Column, Labels, Where, unique, whole
+from bench.data.readers.lists import Column, Labels, Where, whole
 from bench.data.readers.pixels import pictures
 from bench.data.readers.tree import MediaFinder, Tree, inside, some, stem
 from bench.data.samples import Blob, Sample, Still
@@ -41,7 +41,7 @@ def read(
     path: str = "",
     pixels: str = "",
     rows: str = "",
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read a table of votes; pictures without a majority are left out, as the rule says.
 
     Args:
@@ -60,7 +60,7 @@ def read(
         pixels: a csv with a `pixels` column that holds the pictures, with
         rows: a csv of as many lines whose column `Image name` names the picture of each.
 
-    Returns:
+    Yields:
         Samples in the order of the table; the id is the picture's name without suffix.
 
     Raises:
@@ -72,7 +72,7 @@ def read(
     keep = Where(where or {})
     finder = MediaFinder(tree, listed)
     drawn = _drawn(tree.one(pixels), tree.one(rows)) if pixels else {}
-    samples, absent = [], []
+    absent = []
     for row in lists.rows(listed, separator, header):
         if not keep(row):
             continue
@@ -88,17 +88,16 @@ def read(
         picture = row.cell(name)
         if pixels:
             if picture in drawn:
-                samples.append(Sample(stem(picture), index, Still(drawn[picture])))
+                yield Sample(stem(picture), index, Still(drawn[picture]))
             else:
                 absent.append(picture)
             continue
         media = finder.find(inside(path.format(name=picture, fold=fold), row.where))
         if media is not None:
-            samples.append(Sample(stem(picture), index, media))
+            yield Sample(stem(picture), index, media)
     if absent:
         raise DataError(f"{listed}: {len(absent)} pictures that it names are not in {rows}: {some(absent)}")
     finder.require()
-    return unique(samples, listed)
 
 
 def _drawn(pixels: Path, names: Path) -> dict[str, Blob]:

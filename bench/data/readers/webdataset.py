@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.data.formats import PICTURES
-from bench.data.readers.lists import Labels, text_lines, unique, whole
+from bench.data.readers.lists import Labels, text_lines, whole
 from bench.data.readers.tree import Kind, Tree, inside, some
 from bench.data.samples import Blob, Sample, Still
 from bench.errors import DataError
@@ -31,7 +31,7 @@ def read(
     names: str,
     codes: Mapping[str, str] | None = None,
     skip: Sequence[str] = (),
-) -> list[Sample]:
+) -> Iterator[Sample]:
     """Read pictures and their labels out of tar files, without unpacking.
 
     Members `KEY.jpg` (or another picture) and `KEY.cls` belong together; `.cls` holds a number, and line `number` of
@@ -46,7 +46,7 @@ def read(
         codes: name in that file -> class word.
         skip: names left out on purpose.
 
-    Returns:
+    Yields:
         Samples in the order of the shards; the id is the key.
 
     Raises:
@@ -58,7 +58,6 @@ def read(
     found = [path for path in tree.expand(inside(shards.format(fold=fold), str(root))) if tree.kind(path) is Kind.FILE]
     if not found:
         raise DataError(f"{root}: nothing matches {shards!r}", "see `bench show` for how to obtain the dataset")
-    samples = []
     for shard in sorted(found, key=_by_numbers):
         for key, group in _groups(root / shard):
             number = whole(group.label or "")
@@ -69,8 +68,7 @@ def read(
                 raise DataError(f"{group.where}: the label {group.label!r} is not a line of {names}: {some(words)}")
             index = labels.index(words[number], group.where)
             if index is not None:
-                samples.append(Sample(key, index, Still(group.pictures[0])))
-    return unique(samples, root / shards)
+                yield Sample(key, index, Still(group.pictures[0]))
 
 
 def _by_numbers(path: str) -> list[tuple[str, int]]:
