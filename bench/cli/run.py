@@ -35,7 +35,10 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.option(
     "--paper/--no-paper", "show_paper", default=False, help="The paper's number and the difference beside ours."
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan, and run nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and what it will take, and run nothing.")
+@click.option(
+    "--measure/--no-measure", default=True, help="Whether --dry-run times a few seconds of each network; remembered."
+)
 @click.option("--out", type=options.FOLDER, default=Path("results/runs"), show_default=True, help="Where records go.")
 @options.as_json
 @click.option("--compile", "compiled", is_flag=True, help="Compile the towers, for a GPU; kept apart in the store.")
@@ -55,6 +58,7 @@ def run(
     allow_counts: bool,
     show_paper: bool,
     dry_run: bool,
+    measure: bool,
     out: Path,
     as_json: bool,
     compiled: bool,
@@ -81,7 +85,9 @@ def run(
     from bench.records.record import new_folder
 
     begun = time.perf_counter()
-    name = "" if dry_run else options.device_of(device, here=executor == "local")
+    here = executor == "local"
+    measured = dry_run and measure and here
+    name = "" if dry_run and not measured else options.device_of(device, here=here)
     session = options.open_session(world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
     names, sets = options.split_names(methods), options.split_names(prompts)
     columns = options.split_names(datasets)
@@ -95,12 +101,13 @@ def run(
             raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
         choices = Choices(protocol=protocol, combine=combine)
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, session.catalog)}
+    from bench.run.session import cores
+
     if dry_run:
-        return show_plan(session, cards, choices, as_json=as_json)
+        return show_plan(session, cards, choices, (name, batch, workers or cores()) if measured else None, as_json)
     from bench.engine.device_encoder import Machine
     from bench.run.checks import Allowances
     from bench.run.run import run as run_all
-    from bench.run.session import cores
     from bench.tables.record import grids_of, write_files
 
     label = "-".join(
@@ -130,18 +137,26 @@ def run(
     return 0
 
 
-def show_plan(session: Any, cards: dict[str, Any], choices: Any, *, as_json: bool) -> int:
-    """Print what would be done."""
+def show_plan(
+    session: Any, cards: dict[str, Any], choices: Any, machine: tuple[str, int | None, int] | None, as_json: bool
+) -> int:
+    """Print what would be done, and what it would take on a machine."""
     from bench.plan.cells import distinct_cells, sources
     from bench.plan.report import as_facts, as_text
     from bench.run.planner import plan as plan_cells
 
     rows = {ref: sources(table, session.catalog, choices) for ref, table in cards.items()}
     plan = plan_cells(session, distinct_cells(cards, rows, session.catalog))
+    cost = None
+    if machine is not None:
+        from bench.engine.device_encoder import Machine
+        from bench.engine.pace import expected
+
+        cost = expected(plan, session.store, Machine(*machine))
     if as_json:
         import json
 
-        click.echo(json.dumps(as_facts(plan), indent=1))
+        click.echo(json.dumps(as_facts(plan, cost), indent=1))
     else:
-        click.echo(as_text(plan))
+        click.echo(as_text(plan, cost))
     return 0

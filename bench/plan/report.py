@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.data.items import Items
+import numpy as np
+
+from bench.data.samples import Blob
+from bench.plan.cost import Cost, size_in_words
 from bench.plan.plan import Plan, VisionWork
 from bench.plan.trainings import TrainingGroup
 
+# Files whose sizes are asked for; of more, the others are taken to be like them.
+LOOKED_AT = 4096
 
-def as_facts(plan: Plan) -> dict[str, Any]:
-    """The plan as JSON-able facts: counts of inputs, multiply-accumulates, bytes to read, what is missing."""
+
+def as_facts(plan: Plan, cost: Cost | None = None) -> dict[str, Any]:
+    """The plan as JSON-able facts: counts of inputs, multiply-accumulates, bytes to read, what is missing, the cost."""
     works = [_work_facts(work) for work in plan.vision.values()]
     known = [work["macs"] for work in works if work["macs"] is not None]
     return {
@@ -23,6 +29,7 @@ def as_facts(plan: Plan) -> dict[str, Any]:
         "texts_to_do": sum(len(work.missing) for work in plan.texts.values()),
         "vision": works,
         "trainings": [_training_facts(group) for group in plan.trainings],
+        "expected": None if cost is None else cost.facts(),
         "datasets_absent": plan.absent,
         "weights_absent": plan.unweighted,
     }
@@ -32,7 +39,6 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
     estimated = sum(work.estimates.values())
     gmacs = work.network.facts.gmacs
     to_do = len(work.missing) + estimated
-    files = {ref.blob for item in Items(work.missing.parts) for ref in item.frames}
     return {
         "method": work.network.method,
         "weights": ", ".join(work.network.facts.weights.values()),
@@ -44,7 +50,7 @@ def _work_facts(work: VisionWork) -> dict[str, Any]:
         "stored": work.distinct - len(work.missing),
         "to_do": to_do,
         "macs": None if gmacs is None else round(gmacs * 1e9) * to_do,
-        "bytes_to_read": sum(blob.length or _size(blob.path) for blob in files),
+        "bytes_to_read": _bytes_to_read(work),
         "datasets": {
             **{name: len(inputs.corpus.samples) for (name, _), inputs in work.inputs.items()},
             **work.estimates,
@@ -79,6 +85,22 @@ def _training_facts(group: TrainingGroup) -> dict[str, Any]:
     }
 
 
+def _bytes_to_read(work: VisionWork) -> int:
+    """Bytes of the files that hold what is missing: of all, or, where there are many, by some that are evenly spaced."""
+    total = 0.0
+    seen: set[Blob] = set()
+    for inputs, numbers in work.missing.parts:
+        positions = np.unique(inputs.samples_of(numbers))
+        looked_at = positions[np.linspace(0, len(positions) - 1, min(LOOKED_AT, len(positions))).round().astype(int)]
+        here = 0
+        for position in looked_at.tolist():
+            files = {ref.blob for ref in inputs.corpus.frames(position)} - seen
+            here += sum(blob.length or _size(blob.path) for blob in files)
+            seen |= files
+        total += here * len(positions) / max(1, len(looked_at))
+    return round(total)
+
+
 def _size(path: Any) -> int:
     try:
         return int(path.stat().st_size)
@@ -86,11 +108,11 @@ def _size(path: Any) -> int:
         return 0
 
 
-def as_text(plan: Plan) -> str:
+def as_text(plan: Plan, cost: Cost | None = None) -> str:
     """The plan as a user reads it."""
     from tabulate import tabulate
 
-    facts = as_facts(plan)
+    facts = as_facts(plan, cost)
     rows = [
         (
             work["method"],
@@ -109,7 +131,8 @@ def as_text(plan: Plan) -> str:
         "",
         f"{facts['cells']} cells need {facts['encodes']:,} encodes, each once; {facts['to_do']:,} are to do. "
         f"A loop over the cells would make {facts['loop_over_cells']:,}.",
-        f"{facts['texts_to_do']:,} texts to encode; {facts['bytes_to_read'] / 1e9:.2f} GB of files to decode.",
+        f"{facts['texts_to_do']:,} texts to encode; {size_in_words(facts['bytes_to_read'])} of files to decode.",
+        *(cost.lines() if cost is not None else ()),
     ]
     for group in facts["trainings"]:
         lines.append(

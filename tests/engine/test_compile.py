@@ -88,7 +88,17 @@ def test_an_adapter_without_a_network_is_told_so(mine: Any) -> None:
 
 def test_what_is_no_dual_encoder_is_run_as_it_is_and_the_user_is_told(world: Any) -> None:
     """A plan is enough: it names the networks with their keys."""
-    flags = ("--mini", "--store", str(world.root / "store"), "--datasets", "raf-db", "--dry-run", "--json", "--compile")
+    flags = (
+        "--mini",
+        "--store",
+        str(world.root / "store"),
+        "--datasets",
+        "raf-db",
+        "--dry-run",
+        "--no-measure",
+        "--json",
+        "--compile",
+    )
     answer = world.call("run", "--methods", "clip:backbone=B32,blip2:model=flant5xl,scoring=answers", *flags)
     assert answer.code == 0, answer.err
     assert "blip2 is not compiled" in answer.err and "clip is not compiled" not in answer.err
