@@ -66,7 +66,8 @@ def expected(plan: Plan, store: Store, machine: Machine) -> Cost:
                 left_out.append(f"{methods}: {error.what}")
                 continue
             known[key] = asdict(pace)
-            found.append(GroupCost(methods, len(shard.items), sum(len(work.missing) for work in own), pace))
+            count = sum(len(work.missing) for work in own)
+            found.append(GroupCost(methods, len(shard.items), count, pace, _compilable(group, machine)))
     _keep(store.root / FILE, known)
     return Cost(name, 1, found, left_out)
 
@@ -94,6 +95,12 @@ def _measurable(plan: Plan) -> tuple[list[list[VisionWork]], list[str]]:
     if heads:
         left_out.append(f"the training of {counted(heads, 'head')}, with its teacher's passes")
     return groups, left_out
+
+
+def _compilable(group: Sequence[VisionWork], machine: Machine) -> int:
+    """How many networks are not compiled and could be; none on a CPU, where it gains nothing."""
+    networks = {work.network.key: work.network for work in group}.values()
+    return sum(each.compilable and not each.compiled for each in networks if machine.device.startswith("cuda"))
 
 
 def _size(network: Network) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+# On an H100 in bfloat16 a compiled ViT-B/16 takes 14 % less time and an L/14 12 %, and each takes 17 to 20 s to compile.
+COMPILED_SAVES, COMPILING = 0.12, 20.0
 # Below this share of waiting the towers are the limit, above it reading and decoding are.
 HALF = 0.5
 
@@ -39,12 +41,14 @@ class GroupCost:
         networks: their methods.
         items: that one of them or another lacks.
         texts: that they lack.
+        compilable: how many of the networks could go through `torch.compile` on this device with profit, and do not.
     """
 
     networks: str
     items: int
     texts: int
     pace: Pace
+    compilable: int = 0
 
     @property
     def seconds(self) -> float:
@@ -86,6 +90,15 @@ class Cost:
             sum(group.items * group.pace.item * group.pace.waiting for group in self.groups) / total if total else 0.0
         )
 
+    @property
+    def compiling_saves(self) -> float:
+        """Seconds that `--compile` would save; negative where compiling takes longer than it saves."""
+        return sum(
+            COMPILED_SAVES * group.items * group.pace.item * (1 - group.pace.waiting) - COMPILING * group.compilable
+            for group in self.groups
+            if group.compilable
+        )
+
     def lines(self) -> list[str]:
         """For a person to read; none where nothing is to be done."""
         said = []
@@ -96,6 +109,8 @@ class Cost:
             said.append(
                 f"Expected on {count}{self.device}: {in_words(self.seconds)}, measured with {sampled:,} of the items; the limit is {limit}."
             )
+            if self.compiling_saves > 0:
+                said.append(f"--compile would save about {in_words(self.compiling_saves)} of it.")
             said.append(f"The store will grow by {size_in_words(self.store_bytes)}.")
         return [*said, *(f"Not in it: {line}." for line in self.left_out)]
 

@@ -83,6 +83,17 @@ def test_a_cost_adds_up_over_groups_and_devices() -> None:
     assert Cost("card").lines() == []
 
 
+def test_compiling_is_worth_it_where_it_saves_more_than_it_takes() -> None:
+    pace = Pace(load=1, item=0.001, waiting=0.5, text=0, row_bytes=1, sampled=8)
+    long, short = (Cost("card", 1, [GroupCost("a", items, 0, pace, compilable=1)]) for items in (1_000_000, 1000))
+    assert (
+        long.compiling_saves == pytest.approx(0.12 * 500 - 20)
+        and "--compile would save about 40 s of it." in long.lines()
+    )
+    assert short.compiling_saves < 0 and not any("--compile" in line for line in short.lines())
+    assert Cost("card", 1, [GroupCost("a", 1_000_000, 0, pace)]).compiling_saves == 0
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0.2, "under a second"), (42.4, "42 s"), (420, "7 min"), (12_000, "3 h 20 min"), (183_600, "2 days, 3 h"), (90_000, "1 day, 1 h")],
