@@ -40,6 +40,10 @@ class WeightsError(BenchError):
     """A checkpoint is missing, or is not what the adapter can load."""
 
 
+class DeviceError(BenchError):
+    """A device failed, or its memory does not suffice: another one may do the same work."""
+
+
 class StoreError(BenchError):
     """The artifact store cannot be read or written."""
 

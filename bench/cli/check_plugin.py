@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("check-plugin")
 @click.argument("name", metavar="NAME[:AXIS=VALUE]")
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@options.device
 @options.dtype
 @options.as_json
 @options.world
@@ -46,7 +46,11 @@ def check_plugin(*, name: str, device: str, dtype: str, as_json: bool, **world: 
         network = session.network(variant)
         with bar(f"checking {variant}", len(CHECKS), "checks") as progress:
             findings = examine(
-                variant, network, session.catalog, options.device_of(device), begun=lambda check: progress.advance(1)
+                variant,
+                network,
+                session.catalog,
+                options.device_of(device, "check-plugin"),
+                begun=lambda check: progress.advance(1),
             )
     failed = any(finding.state == "failed" for finding in findings)
     if as_json:

@@ -32,6 +32,7 @@ DETECTOR = click.option(
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
 @click.option("--projected", is_flag=True, help="After the method's head, and over the clip's frames.")
 @click.option("--to", type=click.Path(path_type=Path), required=True, help="File to write: .npz or .parquet.")
+@options.device
 @options.compute
 @options.world
 def embed(
@@ -62,7 +63,7 @@ def embed(
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
     if not inputs and not texts:
         raise BenchError("nothing to embed", "name files, or give --text")
-    name = options.device_of(device)
+    name = options.device_of(device, "embed")
     check_writable(to.parent, "--to")
     session, source = _source(world, method, "", protocol, dtype, workers)
     names = [*map(str, inputs), *texts]
@@ -95,6 +96,7 @@ def embed(
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol; the card's by default.")
 @click.option("--classes", required=True, help="A dataset whose classes to use, or words separated by commas.")
 @options.as_json
+@options.device
 @options.compute
 @options.world
 def predict(
@@ -119,7 +121,7 @@ def predict(
 
     if not inputs:
         raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
-    name = options.device_of(device)
+    name = options.device_of(device, "predict")
     session, source = _source(world, method, prompts, protocol, dtype, workers)
     names = _classes(session, classes)
     with opened(session, inputs, detector) as media:

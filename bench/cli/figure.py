@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="File to write, .pdf, .svg or .png; may be repeated. figure-NAME in all three by default.",
 )
+@options.devices
 @options.compute
 @options.world
 def figure(
@@ -65,11 +66,11 @@ def figure(
     if not ref:
         _list(options.open_catalog(world["cards"]))
         return 0
-    where = options.device_of(device)
+    where = options.devices_of(device)
     session = options.open_session(world, dtype=dtype, workers=workers)
     card = _chosen(session.catalog.figure(ref), methods, datasets, prompts, protocol)
     subject = paper.subject_of(card, session, samples)
-    machine = Machine(where, batch, workers or cores())
+    machine = Machine(where[0], batch, workers or cores(), beside=where[1:])
     if card.draws not in paper.FROM_RECORD:
         drawn = paper.from_features(card, subject, session, machine)
     elif run_folder is not None:

@@ -41,6 +41,17 @@ dtype = click.option(
 )
 
 
+device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+
+
+devices = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    help="cpu, cuda, cuda:1, ...; several GPUs of this machine share the work as cuda:0,1 or cuda:all.",
+)
+
+
 def world(command: F) -> F:
     """Options that say where things are."""
     options = (
@@ -69,9 +80,8 @@ class BatchSize(click.IntRange):
 
 
 def compute(command: F) -> F:
-    """Options that say what the networks run on."""
+    """Options that say how the networks run; beside `device` or `devices`."""
     options = (
-        click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ..."),
         dtype,
         click.option(
             "--batch",
@@ -131,28 +141,39 @@ def executor_of(name: str, address: str, gpus: float, replicas: int) -> Executor
     return OnRay(address, gpus, replicas)
 
 
-def device_of(name: str, *, here: bool = True) -> str:
-    """A device's name as torch calls it; `auto` is the GPU where there is one.
+def devices_of(name: str, *, here: bool = True) -> tuple[str, ...]:
+    """The devices that a name means, each as torch calls it; `auto` is the GPU where there is one.
 
     Args:
-        here: whether it is this machine's; of a cluster's nothing is known here.
+        here: whether they are this machine's; of a cluster's nothing is known here.
 
     Raises:
         BenchError: there is no such device, or not on this machine.
     """
     if name != "auto":
-        from bench.engine.device_encoder import check_device
+        from bench.engine import devices as known
 
-        check_device(name, here=here)
-        return name
+        return known.devices_of(name, here=here)
     import importlib.util
 
     # torch takes seconds to import, and without the driver there is nothing to ask it.
     if not Path("/proc/driver/nvidia").exists() and importlib.util.find_spec("torch") is not None:
-        return "cpu"
+        return ("cpu",)
     import torch
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return ("cuda" if torch.cuda.is_available() else "cpu",)
+
+
+def device_of(name: str, command: str) -> str:
+    """`devices_of`, for a command that works on one device.
+
+    Raises:
+        BenchError: there is no such device, not on this machine, or there are several.
+    """
+    first, *others = devices_of(name)
+    if others:
+        raise BenchError(f"--device {name}: bench {command} works on one device", f"use --device {first}")
+    return first
 
 
 def open_catalog(folders: Sequence[Path]) -> Catalog:

@@ -53,7 +53,7 @@ SHOWN = 10
 @click.option(
     "--allow-missing", type=click.IntRange(0), default=0, metavar="N", help="Go on without up to N unreadable samples."
 )
-@click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
+@options.device
 @click.option(
     "--workers", type=click.IntRange(1), default=None, help="Samples at work at the same time; as many as cores."
 )
@@ -86,7 +86,7 @@ def prepare(
     from bench.crops.prepare import prepare as make
 
     if device != "auto":
-        options.device_of(device)
+        options.device_of(device, "prepare")
     session = options.open_session(world, workers=workers)
     card = session.catalog.dataset(dataset)
     root = session.settings.data_root(card)

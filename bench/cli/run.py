@@ -6,12 +6,15 @@ import logging
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bench.cli import options
 from bench.errors import BenchError
+
+if TYPE_CHECKING:
+    from bench.engine.device_encoder import Machine
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +45,7 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 @click.option("--out", type=options.FOLDER, default=Path("results/runs"), show_default=True, help="Where records go.")
 @options.as_json
 @click.option("--compile", "compiled", is_flag=True, help="Compile the towers, for a GPU; kept apart in the store.")
+@options.devices
 @options.compute
 @options.executor
 @options.world
@@ -87,7 +91,7 @@ def run(
     begun = time.perf_counter()
     here = executor == "local"
     measured = dry_run and measure and here
-    name = "" if dry_run and not measured else options.device_of(device, here=here)
+    where = ("",) if dry_run and not measured else options.devices_of(device, here=here)
     session = options.open_session(world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
     names, sets = options.split_names(methods), options.split_names(prompts)
     columns = options.split_names(datasets)
@@ -101,11 +105,12 @@ def run(
             raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
         choices = Choices(protocol=protocol, combine=combine)
         cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, session.catalog)}
+    from bench.engine.device_encoder import Machine
     from bench.run.session import cores
 
+    machine = Machine(where[0], batch, workers or cores(), beside=where[1:])
     if dry_run:
-        return show_plan(session, cards, choices, (name, batch, workers or cores()) if measured else None, as_json)
-    from bench.engine.device_encoder import Machine
+        return show_plan(session, cards, choices, machine if measured else None, as_json)
     from bench.run.checks import Allowances
     from bench.run.run import run as run_all
     from bench.tables.record import grids_of, write_files
@@ -113,7 +118,6 @@ def run(
     label = "-".join(
         ("mini",) * session.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
     )
-    machine = Machine(name, batch, workers or cores())
     record = run_all(
         session,
         cards,
@@ -137,9 +141,7 @@ def run(
     return 0
 
 
-def show_plan(
-    session: Any, cards: dict[str, Any], choices: Any, machine: tuple[str, int | None, int] | None, as_json: bool
-) -> int:
+def show_plan(session: Any, cards: dict[str, Any], choices: Any, machine: Machine | None, as_json: bool) -> int:
     """Print what would be done, and what it would take on a machine."""
     from bench.plan.cells import distinct_cells, sources
     from bench.plan.report import as_facts, as_text
@@ -149,10 +151,9 @@ def show_plan(
     plan = plan_cells(session, distinct_cells(cards, rows, session.catalog))
     cost = None
     if machine is not None:
-        from bench.engine.device_encoder import Machine
         from bench.engine.pace import expected
 
-        cost = expected(plan, session.store, Machine(*machine))
+        cost = expected(plan, session.store, machine)
     if as_json:
         import json
 

@@ -33,6 +33,7 @@ EXTRA = {"ignore_unknown_options": True, "allow_extra_args": True}
 )
 @click.option("--published-format", is_flag=True, help="With --to: as the authors' .pth files; linear heads only.")
 @options.as_json
+@options.devices
 @options.compute
 @options.world
 @click.pass_context
@@ -69,14 +70,14 @@ def train(
 
     if published_format and to is None:
         raise BenchError("--published-format without --to", "name the folder that the files go to")
-    where = options.device_of(device)
+    where = options.devices_of(device)
     if to is not None:
         check_writable(to, "--to")
     session = options.open_session(world, dtype=dtype, workers=workers)
     name, axes = parse(method)
     card = with_facts(session.catalog.method(name), facts)
     variants = chosen(card, axes, list(context.args))
-    machine = Machine(where, batch, workers or cores())
+    machine = Machine(where[0], batch, workers or cores(), beside=where[1:])
     found = train_heads(session, variants, machine, whole_numbers(seeds))
     paths = {key: path if to is None else copied(path, to, key, published_format) for key, path in found.items()}
     if as_json:

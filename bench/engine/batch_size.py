@@ -56,6 +56,11 @@ class Trial:
     size: int
     largest: int
 
+    @property
+    def title(self) -> str:
+        """For a line to the user."""
+        return f"the trial of batch sizes for {', '.join(sorted({each.network.method for each in self.networks}))}"
+
     def run(self, device: str, model_of: Callable[[Network], Any]) -> int:
         """The batch size at which the group's networks together are fastest."""
         import torch

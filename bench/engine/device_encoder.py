@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from bench.cards.input_protocol import Pixels
-from bench.errors import BenchError, counted
+from bench.errors import DeviceError
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Later, Network, respond, respond_later
-from bench.records.machine import processor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,64 +26,28 @@ class Machine:
     """What a run may use.
 
     Attributes:
-        device: `cpu`, `cuda`, `cuda:1`, ...
+        device: `cpu`, `cuda`, `cuda:1`, ...: where all is done that one device does, as trainings are.
         batch: items a forward pass; None: as `bench.engine.batch_size` finds it for each group of networks.
-        workers: decoding threads.
+        workers: decoding threads; of several devices, all of theirs together.
         show: whether progress is shown.
+        beside: further devices of this machine, which share a plan's work with the first.
     """
 
     device: str = "cpu"
     batch: int | None = None
     workers: int = 2
     show: bool = True
+    beside: tuple[str, ...] = ()
 
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All of them, the first one first."""
+        return self.device, *self.beside
 
-def check_device(device: str, *, here: bool = True) -> None:
-    """Stop where there is no such device.
-
-    Args:
-        device: `cpu`, `cuda`, `cuda:1`, ... or `mps`.
-        here: whether this machine must have it.
-
-    Raises:
-        BenchError: the name is none of these, or this machine has no such device.
-    """
-    if device == "cpu":
-        return
-    kind, _, number = device.partition(":")
-    if kind not in ("cuda", "mps") or (":" in device and not number.isdecimal()):
-        raise BenchError(
-            f"--device {device}: there is no such device", "use auto, cpu, cuda, cuda:1, ... or mps; one device"
-        )
-    if not here:
-        return
-    import torch
-
-    if kind == "mps" and not torch.backends.mps.is_available():
-        raise BenchError(
-            f"--device {device}: this is not a Mac with Metal, or torch was built without it", "use --device cpu"
-        )
-    if kind == "cuda" and not torch.cuda.is_available():
-        how = (
-            "torch was built without CUDA"
-            if torch.version.cuda is None
-            else "the NVIDIA driver shows no GPU (nvidia-smi)"
-        )
-        raise BenchError(f"--device {device}: {how}", "use --device cpu, or mend that first")
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count()
-        raise BenchError(
-            f"--device {device}: this machine has {counted(count, 'GPU')}", f"use cuda:0 to cuda:{count - 1}"
-        )
-
-
-def device_name(device: str) -> str:
-    """What a device is called by its driver, or a CPU by the system; torch's own name where neither says."""
-    if device.startswith("cuda"):
-        import torch
-
-        return torch.cuda.get_device_name(device)
-    return (processor() if device == "cpu" else "") or device
+    def without(self, failed: Collection[str]) -> Machine:
+        """The machine without devices that have failed; with all of them where none would be left."""
+        left = [device for device in self.devices if device not in failed] or self.devices
+        return replace(self, device=left[0], beside=tuple(left[1:]))
 
 
 class DeviceEncoder:
@@ -110,7 +73,8 @@ class DeviceEncoder:
             rows: which of the B; all of them by default.
 
         Raises:
-            BenchError: the adapter is at fault, or one input alone does not fit into the device's memory.
+            BenchError: the adapter is at fault.
+            DeviceError: the device is, or one input alone does not fit into its memory.
         """
         total = len(pixels) if rows is None else len(rows)
         begun: list[Later] = []
@@ -151,7 +115,7 @@ class DeviceEncoder:
 
         torch.cuda.empty_cache()
         if size == 1:
-            raise BenchError(
+            raise DeviceError(
                 f"{self.network.method}: one input does not fit into the memory of {self.device}",
                 "use another device, or --dtype float16",
             )

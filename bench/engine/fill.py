@@ -14,8 +14,10 @@ import numpy.typing as npt
 from bench.data.items import Items
 from bench.data.loader import get_ready, stream
 from bench.engine.batch_size import choose
-from bench.engine.device_encoder import Machine, device_name
-from bench.engine.groups import GroupBatch, Outcome, groups_to_do, keep_texts, missing_texts, opened, texts_to_do
+from bench.engine.device_encoder import Machine
+from bench.engine.devices import device_name
+from bench.engine.groups import GroupBatch, Outcome, keep_texts, missing_texts, opened, todos_of
+from bench.engine.several.processes import fill_on_several
 from bench.engine.shards import read_texts
 from bench.models.network import Network
 from bench.plan.plan import Plan, TextWork, VisionWork
@@ -37,18 +39,20 @@ class Executor(Protocol):
 
 
 def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | None = None) -> Outcome:
-    """Compute whatever the plan misses on this machine; the `Executor` that is always there.
+    """Compute whatever the plan misses on this machine's device, or on several with a process each; the `Executor` that is always there.
 
     Args:
         plan: what is needed, and what of it is missing.
         store: where it goes.
         machine: what may be used.
-        models: networks that are loaded already, by their key; those loaded here are added and kept. Without it a
-            network is let go once nothing more is asked of it.
+        models: networks that are loaded already, by their key, and then all is done in this process, on the first device; those
+            loaded here are added and kept. Without it a network is let go once nothing more is asked of it.
 
     Raises:
-        BenchError: an adapter is at fault, or the store cannot be written. What is done by then is kept.
+        BenchError: an adapter is at fault, the store cannot be written, or no device is left. What is done by then is kept.
     """
+    if machine.beside and models is None:
+        return fill_on_several(plan, store, machine)
     outcome = Outcome()
     loaded = {} if models is None else models
 
@@ -57,26 +61,19 @@ def fill(plan: Plan, store: Store, machine: Machine, models: dict[str, Any] | No
             loaded[network.key] = network.load(machine.device)
         return loaded[network.key]
 
-    groups = groups_to_do(plan)
-    texts = texts_to_do(plan, store)
-    later = [work.network.key for group in groups for work in group]
-    if groups or texts:
+    todos = todos_of(plan, store)
+    later = [work.network.key for _, group in todos.groups for work in group]
+    if todos:
         outcome.device = device_name(machine.device)
-    get_ready(machine.workers, max((len(work.missing) for group in groups for work in group), default=0))
-    # Texts come first where they stand alone, and beside the pictures of their network where there are any, so that a
-    # network is loaded once and need not be held meanwhile.
-    for work in texts:
-        if work.network.key not in later:
-            _fill_texts(work, store, machine, model_of)
-            _let_go(loaded, later, models)
-    for group in groups:
-        here = [work.network.key for work in group]
+    get_ready(machine.workers, max((len(work.missing) for _, group in todos.groups for work in group), default=0))
+    for work in todos.texts:
+        _fill_texts(work, store, machine, model_of)
+        _let_go(loaded, later, models)
+    for texts, group in todos.groups:
         for work in texts:
-            if work.network.key in here:
-                _fill_texts(work, store, machine, model_of)
-        texts = [work for work in texts if work.network.key not in here]
+            _fill_texts(work, store, machine, model_of)
         _fill_vision(group, store, machine, model_of, outcome)
-        del later[: len(here)]
+        del later[: len(group)]
         _let_go(loaded, later, models)
     return outcome
 
@@ -106,9 +103,9 @@ def _fill_vision(
             return
         choice = choose(work.shard, machine, lambda trial: trial.run(machine.device, model_of))
         shard = replace(work.shard, batch=choice.batch)
-        outcome.batches.append(GroupBatch(work.networks, *choice))
+        outcome.batches.append(GroupBatch(shard.networks, *choice))
         with (
-            bar(f"encoding for {work.networks}", len(shard.items), "items", show=machine.show) as progress,
+            bar(f"encoding for {shard.networks}", len(shard.items), "items", show=machine.show) as progress,
             closing(shard.steps(machine, model_of)) as steps,
         ):
             for step in steps:

@@ -45,6 +45,7 @@ class Outcome:
         kept: seconds in which rows were put into the store.
         batches: for each group of networks, how many inputs went through them at a time.
         device: what it ran on, as the driver calls it; empty where nothing had to run.
+        failed: devices that failed, though others did their work.
     """
 
     encoded: dict[str, int] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Outcome:
     kept: float = 0.0
     batches: list[GroupBatch] = field(default_factory=list)
     device: str = ""
+    failed: list[str] = field(default_factory=list)
 
     @property
     def limit(self) -> str:
@@ -73,6 +75,33 @@ class GroupBatch(NamedTuple):
     networks: str
     batch: int
     measured: bool
+
+
+@dataclass(frozen=True)
+class Todos:
+    """All that a plan lacks, in the order in which each network is loaded once and held no longer than it must be.
+
+    Attributes:
+        texts: of networks without vision work.
+        groups: each with the texts of its networks, where they have not come with an earlier group.
+    """
+
+    texts: list[TextWork]
+    groups: list[tuple[list[TextWork], list[VisionWork]]]
+
+    def __bool__(self) -> bool:
+        return bool(self.texts or self.groups)
+
+
+def todos_of(plan: Plan, store: Store) -> Todos:
+    """What a plan lacks by now."""
+    groups = []
+    texts = texts_to_do(plan, store)
+    for group in groups_to_do(plan):
+        keys = {work.network.key for work in group}
+        groups.append(([work for work in texts if work.network.key in keys], group))
+        texts = [work for work in texts if work.network.key not in keys]
+    return Todos(texts, groups)
 
 
 def texts_to_do(plan: Plan, store: Store) -> list[TextWork]:
@@ -113,11 +142,6 @@ class OpenGroup:
 
     shard: Shard
     writers: list[Writer]
-
-    @property
-    def networks(self) -> str:
-        """The group's methods, for a line to the user."""
-        return ", ".join(sorted({work.network.method for work in self.shard.works}))
 
     def keep(self, step: Step, outcome: Outcome) -> None:
         """Put a step's rows into their artifacts, and count them."""

@@ -22,7 +22,7 @@ from bench.data.loader import Failure, batches, stream
 from bench.data.stills import Item
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.transfer import DeviceBatch, on_device, transfer_to
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.models.ask import Ask
 from bench.models.network import Later, Network, encode_texts
 from bench.plan.keys import row_key
@@ -154,6 +154,16 @@ class Shard:
     size: int
     works: list[NetworkWork]
     batch: int = DEFAULT_BATCH
+
+    @property
+    def networks(self) -> str:
+        """The methods of its networks, for a line to the user."""
+        return ", ".join(sorted({work.network.method for work in self.works}))
+
+    @property
+    def title(self) -> str:
+        """For a line to the user."""
+        return f"{counted(len(self.items), 'item')} for {self.networks}"
 
     def steps(self, machine: Machine, model_of: Callable[[Network], Any]) -> Generator[Step, None, None]:
         """Decode, and put every batch through every network that lacks something of it.

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from bench.cards.environment import EnvironmentFacts
 from bench.cards.method_schema import EncoderFacts
-from bench.errors import BenchError
+from bench.errors import BenchError, DeviceError
 from bench.models import contract
 from bench.models.ask import Ask
 from bench.models.compiling import compile_networks, require_compiler
+from bench.models.faults import of_device
 from bench.models.precision import arithmetic, check_precision, stored
 from bench.models.resolve import adapter_class, identity
 from bench.process.patience import word_when_late
@@ -100,6 +101,7 @@ class Network:
             BenchError: the device does not have the precision, its options are not those of the card, or it does not implement the protocol it should, or its
                 environment cannot be built, or it is to be compiled and there is no compiler.
             WeightsError: the checkpoint is not what the adapter can load.
+            DeviceError: the device failed, or has too little memory for it.
         """
         check_precision(self.dtype, device)
         contract = contract or CONTRACTS[self.facts.model, self.facts.sees]
@@ -114,10 +116,10 @@ class Network:
         except BenchError:
             raise
         except Exception as error:
-            raise BenchError(
-                f"{self.method}: {self.facts.adapter} could not be built: {type(error).__name__}: {error}",
-                "check [encoder.options] of its card, and its weights",
-            ) from error
+            what = f"{self.method}: {self.facts.adapter} could not be built: {type(error).__name__}: {error}"
+            if of_device(error):
+                raise DeviceError(what, "use another device, or --dtype float16") from error
+            raise BenchError(what, "check [encoder.options] of its card, and its weights") from error
         if not isinstance(model, contract):
             raise BenchError(
                 f"{self.method}: {self.facts.adapter} is not a {contract.__name__}",
@@ -171,6 +173,7 @@ def respond_later(network: Network, model: Any, pixels: Tensor, asks: Sequence[A
 
     Raises:
         BenchError: the adapter raised, or returned something of another shape than it must.
+        DeviceError: the device failed.
     """
     seen = pixels[:, 0] if network.facts.sees == "images" else pixels
     if network.facts.model == "dual-encoder":
@@ -214,8 +217,11 @@ def _checked(network: Network, call: Any, *arguments: Any) -> Any:
     except Exception as error:
         shape = getattr(arguments[0], "shape", None)
         where = "" if shape is None else f" on input {list(shape)}"
+        what = f"{network.method}: {call.__name__} of {network.facts.adapter} failed{where}: {type(error).__name__}: {error}"
+        if of_device(error):
+            raise DeviceError(what, "use another device; where it fails too, the adapter is at fault") from error
         raise BenchError(
-            f"{network.method}: {call.__name__} of {network.facts.adapter} failed{where}: {type(error).__name__}: {error}",
+            what,
             "leave --compile out to see whether it is at fault"
             if network.compiled
             else "the adapter is at fault, not the data",
@@ -255,7 +261,7 @@ def _later(network: Network, rows: Any, expected: int, width: int | None = None)
         try:
             copied.synchronize()
         except RuntimeError as error:  # what a GPU fails on it may tell as late as here
-            raise BenchError(
+            raise DeviceError(
                 f"{network.method}: {network.facts.adapter} failed on the device: {error}",
                 "run it with CUDA_LAUNCH_BLOCKING=1",
             ) from error

@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import bench
 from bench.errors import BenchError
 from bench.process import wire
@@ -65,13 +67,13 @@ class Worker:
         """The process's number."""
         return self._process.pid
 
-    def send(self, request: dict[str, Any]) -> bool:
+    def send(self, request: dict[str, Any], arrays: Sequence[np.ndarray[Any, Any]] = ()) -> bool:
         """Whether the process was still there to take a request."""
         assert self._process.stdin is not None
         if self._process.poll() is not None:
             return False
         try:
-            wire.send(self._process.stdin, request)  # type: ignore[arg-type]
+            wire.send(self._process.stdin, request, arrays)  # type: ignore[arg-type]
         except OSError:
             return False
         return True
@@ -96,10 +98,14 @@ class Worker:
         self._said.seek(0)
         self._said.truncate()
 
-    def end(self) -> None:
-        """End the process, whatever it is doing."""
+    def kill(self) -> None:
+        """Stop the process, whatever it is doing; whoever waits for an answer is told that it is gone."""
         self._process.kill()
         self._process.wait()
+
+    def end(self) -> None:
+        """Stop the process, and forget it; nobody waits for an answer any more."""
+        self.kill()
         for stream in (self._process.stdin, self._process.stdout, self._said):
             try:
                 stream.close()  # type: ignore[union-attr]

@@ -182,10 +182,10 @@ class DeviceFacts(Part):
     """What the run was told to use, and what it used.
 
     Attributes:
-        asked: as torch calls it.
-        used: the name that the driver gives the device, or that nothing had to run.
+        asked: as torch calls it, or several as `cuda:0,1`.
+        used: the name that the driver gives the device, or that nothing had to run; of several, each one's, and which failed.
         batch: inputs per forward pass; None where it was found for each group of networks (`batches`).
-        workers: decoding threads.
+        workers: decoding threads, of several devices all together.
     """
 
     asked: str

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.cards.table_schema import TableCard
-from bench.engine.device_encoder import Machine, device_name
+from bench.engine.device_encoder import Machine
+from bench.engine.devices import device_name, named
 from bench.engine.fill import Executor, fill, pixel_hashes, unreadable
 from bench.errors import counted
 from bench.models.precision import check_precision
@@ -62,8 +63,9 @@ def run(
     if any(group.lacking for group in plan.trainings):
         from bench.run.train_heads import carry_out
 
-        carry_out(plan.trainings, outcome.failures, session, machine)
-        outcome.device = outcome.device or device_name(machine.device)
+        left = machine.without(outcome.failed)
+        carry_out(plan.trainings, outcome.failures, session, left)
+        outcome.device = outcome.device or device_name(left.device)
     lost = unreadable(plan, outcome.failures)
     marks += check_missing(lost, allow)
     for method, count in sorted(outcome.encoded.items()):
@@ -87,7 +89,7 @@ def run(
         details=list(details),
         miniature=session.settings.miniature,
         device=DeviceFacts(
-            asked=machine.device,
+            asked=named(machine.devices),
             used=outcome.device or NOTHING_RAN,
             batch=machine.batch,
             workers=machine.workers,

@@ -72,7 +72,7 @@ def train_heads(
         log.info(f"{method}: {counted(count, 'picture')} went through the tower")
     if not any(group.lacking for group in plan.trainings):
         log.info("nothing to train: every head is in the store")
-    carry_out(plan.trainings, outcome.failures, session, machine)
+    carry_out(plan.trainings, outcome.failures, session, machine.without(outcome.failed))
     return {key: head.path for group in plan.trainings for key, head in group.heads.items()}
 
 
@@ -83,6 +83,7 @@ def carry_out(
 
     Args:
         failures: digest of a picture that could not be read -> why.
+        machine: heads are trained on the first of its devices.
 
     Raises:
         BenchError: a picture cannot be read, or a network is at fault. What is done by then is kept.

@@ -18,8 +18,14 @@ from bench.cards.variant import all_variants
 RUN = ("--methods", "clip:backbone=B32", "--datasets", "tiny-faces")
 ABSENT = {
     "gpu": "there is no such device",
-    "cuda:0,1": "there is no such device",
+    "cuda:1,": "there is no such device",
     "cuda:x": "there is no such device",
+    "cuda:0,0": "cuda:0 is named twice",
+    "cpu:2,1,2": "cpu:2 is named twice",
+    "cpu:all": "only GPUs of NVIDIA are counted",
+    "mps:0,1": "a Mac has one GPU",
+    "cuda:0,1": "the NVIDIA driver shows no GPU",
+    "cuda:all": "the NVIDIA driver shows no GPU",
     "mps": "this is not a Mac with Metal",
     "cuda": "the NVIDIA driver shows no GPU",
 }
@@ -49,6 +55,21 @@ def test_a_card_number_that_is_not_here_is_refused_with_those_that_are(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     answer = world.run(*RUN, "--device", "cuda:2")
     assert answer.code == 2 and "this machine has 2 GPUs" in answer.err and "cuda:0 to cuda:1" in answer.err
+    answer = world.run(*RUN, "--device", "cuda:0,7,5")
+    assert answer.code == 2 and "has 2 GPUs, and no cuda:7, cuda:5" in answer.err and "cuda:0 to cuda:1" in answer.err
+
+
+@pytest.mark.parametrize("command", ["embed", "predict", "prepare"])
+def test_a_command_for_one_device_refuses_several_by_its_name(world: World, bench: Any, command: str) -> None:
+    picture = world.root / "data" / "tiny-faces" / "anger" / "000.jpg"
+    words = {
+        "embed": (picture, "--method", "nobody", "--to", world.root / "a.npz"),
+        "predict": (picture, "--method", "nobody", "--classes", "a,b"),
+        "prepare": ("nothing",),
+    }
+    answer = bench(command, *words[command], "--device", "cpu:1,2")
+    assert answer.code == 2 and f"bench {command} works on one device" in answer.err
+    assert "use --device cpu:1" in answer.err
 
 
 @pytest.mark.parametrize("command", ["train", "embed", "predict", "prepare", "figure"])

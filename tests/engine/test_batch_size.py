@@ -20,8 +20,8 @@ from bench.data.samples import Blob, FrameRef
 from bench.data.stills import Item
 from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Trial, TrialNetwork, choose, fastest, trial_of
 from bench.engine.device_encoder import DeviceEncoder, Machine
-from bench.engine.ray.worker import Worker
 from bench.engine.shards import NetworkWork, Shard
+from bench.engine.worker import Worker
 from bench.errors import BenchError
 from bench.models.ask import EMBED, Ask
 from bench.models.network import Network

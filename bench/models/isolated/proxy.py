@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cards.environment import EnvironmentFacts
-from bench.errors import BenchError
+from bench.errors import BenchError, DeviceError
 from bench.models import contract
 from bench.models.contract import FaceDetector
 from bench.models.isolated.environment import clean, ensure
@@ -179,9 +179,8 @@ class _Link:
 
             raise torch.OutOfMemoryError(f"{self._method}: {error['message']}")
         trace = "".join(f"\n    {line}" for line in error["trace"])
-        raise BenchError(
-            f"{self._method}: {what} failed in its worker: {error['error']}: {error['message']}{trace}", _AGAIN
-        )
+        kind = DeviceError if error["error"] == "AcceleratorError" else BenchError
+        raise kind(f"{self._method}: {what} failed in its worker: {error['error']}: {error['message']}{trace}", _AGAIN)
 
     def _quoted(self) -> str:
         lines = [line for line in self._lines if line.strip()]

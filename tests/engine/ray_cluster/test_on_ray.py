@@ -71,31 +71,45 @@ def test_a_worker_killed_in_the_middle_changes_no_bit(group: Any, head: Any) -> 
 POOL = """
 import logging, os, sys
 import ray
-from bench.engine.ray.pool import Pool
+from typing import NamedTuple
+from bench.engine.pool import Pool
+from bench.engine.ray.actors import Actors
+from bench.errors import DeviceError
+
+class Job(NamedTuple):
+    title: str
 
 class Worker:
     def ready(self):
         return "here"
     def work(self, job):
-        if job == "deadly":
+        if job.title == "deadly":
             os._exit(9)
-        return job.upper()
+        if job.title.startswith("/") and not os.path.exists(job.title):
+            open(job.title, "w").close()
+            raise DeviceError("out of memory")
+        return job.title.upper()
 
 logging.basicConfig(format="said %(message)s", stream=sys.stdout)
 ray.init(address=sys.argv[1], log_to_driver=False)
 actor = ray.remote(Worker).options(num_cpus=1)
-for done in Pool(actor.remote, 2).run("work", sys.argv[2:]):
-    print(*done)
+pool = Pool(Actors(actor.remote, 2))
+for jobs in sys.argv[2:]:
+    for job, done in pool.run("work", map(Job, jobs.split())):
+        print(job.title, done)
 """
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
-def test_work_that_kills_every_worker_ends_the_run_and_costs_no_other_work(head: Any) -> None:
-    command = [sys.executable, "-c", POOL, head.address, "deadly", "a", "b"]
+def test_work_that_kills_every_worker_ends_the_run_and_costs_no_other_work(head: Any, tmp_path: Path) -> None:
+    once = str(tmp_path / "full")
+    command = [sys.executable, "-c", POOL, head.address, once, "deadly a b"]
     run = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=WAIT)
-    assert "3 workers were lost over the same work" in run.stderr
-    assert "a A" in run.stdout and "b B" in run.stdout and run.stdout.count("said a worker was lost") == 2
+    assert "3 workers were lost over the same work, deadly" in run.stderr
+    assert "a A" in run.stdout and "b B" in run.stdout and f"{once} {once.upper()}" in run.stdout
+    assert run.stdout.count("its work is given to another one: deadly") == 2
+    assert f"its work is given to another one: {once} (out of memory" in run.stdout
 
 
 def test_without_ray_its_extra_is_named(group: Any, monkeypatch: pytest.MonkeyPatch) -> None:

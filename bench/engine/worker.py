@@ -1,4 +1,7 @@
-"""What a cluster's worker process does: holds networks, and puts what it is given through them. Knows no store and no Ray."""
+"""What a worker process does: holds networks, and puts what it is given through them.
+
+It may be on a cluster or work for a device of this machine: it knows no store, and not who started it.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,33 @@ import os
 import socket
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
+from bench.data.loader import get_ready
 from bench.engine.batch_size import Trial
 from bench.engine.device_encoder import Machine
 from bench.engine.shards import Shard, Step, TextRows, read_texts
-from bench.errors import BenchError, WeightsError
+from bench.errors import BenchError, WeightsError, counted
 from bench.models.network import Network
 
 SHARED = "every node must see data, weights and cards under the same paths, and run the same fer-bench"
+
+
+class TextJob(NamedTuple):
+    """Texts for a network's text side.
+
+    Attributes:
+        beside: keys of networks that are needed next; those that are loaded stay.
+    """
+
+    network: Network
+    texts: Sequence[str]
+    beside: Sequence[str]
+
+    @property
+    def title(self) -> str:
+        """For a line to the user."""
+        return f"{counted(len(self.texts), 'text')} for {self.network.method}"
 
 
 class Worker:
@@ -28,15 +49,14 @@ class Worker:
         """Where this worker runs."""
         return f"process {os.getpid()} on {socket.gethostname()}"
 
-    def texts(self, job: tuple[Network, Sequence[str]]) -> TextRows:
+    def texts(self, job: TextJob) -> TextRows:
         """Texts through the text side of a network.
 
         Raises:
             BenchError: see `bench.engine.shards.read_texts`.
         """
-        network, texts = job
-        self._hold([network])
-        return read_texts(network, self._model(network), texts)
+        self._hold([job.network.key, *job.beside])
+        return read_texts(job.network, self._model(job.network), job.texts)
 
     def batch_size(self, trial: Trial) -> int:
         """How many inputs a group's networks are given at a time on this worker's device.
@@ -44,7 +64,7 @@ class Worker:
         Raises:
             BenchError: an adapter is at fault.
         """
-        self._hold([each.network for each in trial.networks])
+        self._hold([each.network.key for each in trial.networks])
         return trial.run(self.machine.device, self._model)
 
     def shard(self, shard: Shard) -> list[Step]:
@@ -53,11 +73,12 @@ class Worker:
         Raises:
             BenchError: an adapter is at fault.
         """
-        self._hold([work.network for work in shard.works])
+        self._hold([work.network.key for work in shard.works])
+        get_ready(self.machine.workers, len(shard.items))
         return list(shard.steps(self.machine, self._model))
 
-    def _hold(self, networks: Sequence[Network]) -> None:
-        for key in set(self._models).difference(network.key for network in networks):
+    def _hold(self, keys: Sequence[str]) -> None:
+        for key in set(self._models).difference(keys):
             del self._models[key]
 
     def _model(self, network: Network) -> Any:

@@ -1,0 +1,1 @@
+"""Carrying a plan out on several devices of this machine, one process each."""
