@@ -29,21 +29,13 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 
 cards = click.option("--cards", type=FOLDER, multiple=True, metavar="DIR", help="A folder with cards of your own.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")
-
-
 data = click.option(
     "--data", multiple=True, metavar="[NAME=]PATH", help="A dataset's root, or a folder with one folder per dataset."
 )
-
-
 dtype = click.option(
     "--dtype", type=click.Choice(PRECISIONS), default="float32", show_default=True, help="Precision of the towers."
 )
-
-
 device = click.option("--device", default="auto", show_default=True, help="cpu, cuda, cuda:1, ...")
-
-
 devices = click.option(
     "--device",
     default="auto",

@@ -82,6 +82,7 @@ def run(
     bench run --table 2                                  the paper's Table 2, from the datasets on disk
     bench run --table 1 --methods +mine --cards my/      a row of your own
     bench run --methods NAME:AXIS=VALUE,OTHER --datasets NAME,OTHER --prompts NAME,OTHER
+    bench run --table A --device cuda:all                every GPU of this machine
     bench run --table A --executor ray --address head:6379 --device cuda
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cli.table import on_screen

@@ -95,35 +95,39 @@ class Pool(Generic[W]):
         """
         source = iter(jobs)
         lost: deque[Task] = deque()
+        done: deque[tuple[Any, Any]] = deque()
         upcoming = _next(lost, source)
-        while upcoming is not None or any(self._busy.values()):
-            if upcoming is not None and self._idle:
+        while upcoming is not None or done or any(self._busy.values()):
+            if (
+                upcoming is not None and self._idle
+            ):  # before the caller takes a result, so that no worker waits for that
                 worker = self._idle.pop()
                 self._busy[worker] = upcoming
                 self.workers.give(worker, method, upcoming.job)
                 upcoming = _next(lost, source)
+            elif done:
+                yield done.popleft()
             elif upcoming is not None and len(self._busy) < self.workers.room:
                 self._busy[self.workers.start()] = None
             else:
-                done = self._one_done(lost)
-                if done is not None:
-                    yield done
+                self._wait(done, lost)
                 upcoming = upcoming or _next(lost, source)
 
-    def _one_done(self, lost: deque[Task]) -> tuple[Any, Any] | None:
-        """Wait for a worker: its job and the result, or None where it has only come up, or was lost with its task."""
+    def _wait(self, done: deque[tuple[Any, Any]], lost: deque[Task]) -> None:
+        """Wait for a worker: it has done its task, lost it, or only come up."""
         worker, result, reason = self.workers.hear()
         task = self._busy.pop(worker, None)
         if not reason:
             self._idle.append(worker)
-            return None if task is None else (task.job, result)
+            if task is not None:
+                done.append((task.job, result))
+            return
         if worker in self._idle:
             self._idle.remove(worker)
         if task is not None:
             task.losses += 1
             lost.append(task)
         self.workers.lose(worker, task, reason)
-        return None
 
 
 def _next(lost: deque[Task], source: Iterator[Any]) -> Task | None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from small_world import Answer, World
 
+from bench.engine.device_encoder import Machine
 from bench.process import wire
 from bench.records.record import Record, open_record
 
@@ -201,6 +202,12 @@ def test_where_no_device_is_left_each_is_told_with_its_reason_and_what_was_done_
     assert run(watched, "cpu", "two", "encoder").code == 0
     whole = rows(watched.root / "one")
     assert rows(watched.root / "two").keys() == whole.keys() and kept.items() <= whole.items()
+
+
+def test_heads_are_trained_on_the_first_device_that_has_not_failed() -> None:
+    machine = Machine("cuda:0", beside=("cuda:1", "cuda:2"))
+    assert machine.without(["cuda:0"]).devices == ("cuda:1", "cuda:2")
+    assert machine.without([]).device == "cuda:0"
 
 
 def test_an_adapter_at_fault_ends_the_run_as_on_one_device(watched: World, one_thread: None) -> None:

@@ -14,7 +14,7 @@ from bench.engine.groups import Outcome, todos_of
 from bench.engine.pool import Heard, Pool, Task
 from bench.engine.several.messages import request_of, result_of
 from bench.engine.spread import spread
-from bench.errors import BenchError
+from bench.errors import BenchError, counted
 from bench.plan.plan import Plan
 from bench.process import wire
 from bench.process.workers import GoneError, Worker
@@ -34,6 +34,7 @@ def fill_on_several(plan: Plan, store: Store, machine: Machine) -> Outcome:
     if not todos:
         return outcome
     devices = DeviceProcesses(machine)
+    log.info("on %s: a process each, with %s to decode", named(machine.devices), counted(min(devices.shares), "worker"))
     try:
         spread(todos, store, machine, Pool(devices), outcome)
     finally:
@@ -52,6 +53,12 @@ class DeviceProcesses:
         self._heard: queue.SimpleQueue[tuple[str, wire.Message | GoneError]] = queue.SimpleQueue()
         self._names: dict[str, str] = {}
         self.failed: dict[str, str] = {}
+
+    @property
+    def shares(self) -> list[int]:
+        """How many of the machine's workers each device has for its decoding."""
+        count, (share, rest) = len(self._machine.devices), divmod(self._machine.workers, len(self._machine.devices))
+        return [max(1, share + (at < rest)) for at in range(count)]
 
     @property
     def room(self) -> int:
@@ -79,11 +86,10 @@ class DeviceProcesses:
         listener.daemon = True
         listener.start()
         self._listeners[devices[at]] = listener
-        share, rest = divmod(self._machine.workers, len(devices))
         process.send(
             {
                 "device": devices[at],
-                "workers": max(1, share + (at < rest)),
+                "workers": self.shares[at],
                 "threads": torch.get_num_threads(),
                 "path": sys.path,
                 "level": logging.getLogger("bench").getEffectiveLevel(),

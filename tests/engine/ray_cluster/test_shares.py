@@ -33,7 +33,12 @@ def test_a_cluster_is_shared_out(have: dict[str, float], asked: dict[str, Any], 
 
 @pytest.mark.parametrize(
     ("device", "gpus", "said"),
-    [("cuda", 1.0, "the cluster has 4 cores and 0 GPUs"), ("cuda:1", 1.0, "Ray chooses"), ("cuda", 1.5, "whole ones")],
+    [
+        ("cuda", 1.0, "the cluster has 4 cores and 0 GPUs"),
+        ("cuda:1", 1.0, "Ray chooses"),
+        ("cuda:0,1", 1.0, "Ray chooses"),
+        ("cuda", 1.5, "whole ones"),
+    ],
 )
 def test_what_cannot_be_shared_out_is_refused(device: str, gpus: float, said: str) -> None:
     with pytest.raises(BenchError, match=said):
