@@ -76,8 +76,6 @@ class DeviceProcesses:
 
     def start(self) -> str:
         """Start the process of the next device."""
-        import torch
-
         devices = self._machine.devices
         at = len(self._processes)
         process = Worker("bench.engine.several.serve")
@@ -86,6 +84,8 @@ class DeviceProcesses:
         listener.daemon = True
         listener.start()
         self._listeners[devices[at]] = listener
+        import torch  # while the process imports it too
+
         process.send(
             {
                 "device": devices[at],
