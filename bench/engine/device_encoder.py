@@ -44,6 +44,14 @@ class Machine:
         """All of them, the first one first."""
         return self.device, *self.beside
 
+    def each(self) -> list[Machine]:
+        """The machine as each of its devices has it to itself: with its share of the workers, and with one at least."""
+        share, rest = divmod(self.workers, len(self.devices))
+        return [
+            replace(self, device=device, workers=max(1, share + (at < rest)), beside=())
+            for at, device in enumerate(self.devices)
+        ]
+
     def without(self, failed: Collection[str]) -> Machine:
         """The machine without devices that have failed; with all of them where none would be left."""
         left = [device for device in self.devices if device not in failed] or self.devices

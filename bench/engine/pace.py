@@ -21,7 +21,8 @@ from bench.data.items import each_once
 from bench.data.loader import get_ready
 from bench.data.stills import Item
 from bench.engine.batch_size import choose
-from bench.engine.device_encoder import Machine, device_name
+from bench.engine.device_encoder import Machine
+from bench.engine.devices import device_name
 from bench.engine.groups import groups_to_do, left_of, texts_to_do
 from bench.engine.shards import NetworkWork, Shard, Step, read_texts
 from bench.errors import BenchError, counted
@@ -47,7 +48,12 @@ def expected(plan: Plan, store: Store, machine: Machine) -> Cost:
 
     What cannot be measured in seconds is left out and named: networks whose weights are not here, cannot be loaded, would take
     minutes to load, or run in an environment of their own; datasets that are not here; trainings.
+
+    Of several GPUs the first is measured, with its share of the workers, and taken for as fast as the others; processes on the
+    CPU share its cores and are taken for one.
     """
+    devices = len(machine.devices) if machine.device.startswith("cuda") else 1
+    machine = machine.each()[0] if devices > 1 else replace(machine, beside=())
     known = _read(store.root / FILE)
     groups, left_out = _measurable(plan)
     texts = texts_to_do(plan, store)
@@ -69,7 +75,7 @@ def expected(plan: Plan, store: Store, machine: Machine) -> Cost:
             count = sum(len(work.missing) for work in own)
             found.append(GroupCost(methods, len(shard.items), count, pace, _compilable(group, machine)))
     _keep(store.root / FILE, known)
-    return Cost(name, 1, found, left_out)
+    return Cost(name, devices, found, left_out)
 
 
 def _measurable(plan: Plan) -> tuple[list[list[VisionWork]], list[str]]:

@@ -36,6 +36,11 @@ def test_a_plan_says_what_a_run_will_take_and_a_second_one_the_same(world: Any) 
     assert len(rows) == 3 and first["store_bytes"] == pytest.approx(grown, rel=0.25)
 
 
+def test_processes_on_the_cpu_are_expected_to_be_no_faster_than_one(world: Any) -> None:
+    found = expected(world, "--device", "cpu:0,1", "--batch", "4")
+    assert found["devices"] == 1 and len(found["groups"]) == 1
+
+
 def test_nothing_is_expected_of_a_plan_that_is_done(world: Any) -> None:
     world.run(*RUN)
     assert expected(world)["groups"] == [] and expected(world)["seconds"] == 0

@@ -210,6 +210,12 @@ def test_heads_are_trained_on_the_first_device_that_has_not_failed() -> None:
     assert machine.without([]).device == "cuda:0"
 
 
+def test_workers_are_shared_out_among_devices() -> None:
+    shares = [each.workers for each in Machine("cuda:0", workers=8, beside=("cuda:1", "cuda:2")).each()]
+    assert shares == [3, 3, 2]
+    assert [each.workers for each in Machine("cpu:0", workers=1, beside=("cpu:1",)).each()] == [1, 1]
+
+
 def test_an_adapter_at_fault_ends_the_run_as_on_one_device(watched: World, one_thread: None) -> None:
     answer = run(watched, "cpu:0,1", "two", "encoder", cpu_0="wrong", cpu_1="wrong")
     assert answer.code == 2 and "Traceback" not in answer.err and "failed (" not in answer.err

@@ -34,7 +34,8 @@ def fill_on_several(plan: Plan, store: Store, machine: Machine) -> Outcome:
     if not todos:
         return outcome
     devices = DeviceProcesses(machine)
-    log.info("on %s: a process each, with %s to decode", named(machine.devices), counted(min(devices.shares), "worker"))
+    share = min(each.workers for each in machine.each())
+    log.info("on %s: a process each, with %s to decode", named(machine.devices), counted(share, "worker"))
     try:
         spread(todos, store, machine, Pool(devices), outcome)
     finally:
@@ -55,12 +56,6 @@ class DeviceProcesses:
         self.failed: dict[str, str] = {}
 
     @property
-    def shares(self) -> list[int]:
-        """How many of the machine's workers each device has for its decoding."""
-        count, (share, rest) = len(self._machine.devices), divmod(self._machine.workers, len(self._machine.devices))
-        return [max(1, share + (at < rest)) for at in range(count)]
-
-    @property
     def room(self) -> int:
         """How many devices have not failed."""
         return len(self._machine.devices) - len(self.failed)
@@ -76,26 +71,25 @@ class DeviceProcesses:
 
     def start(self) -> str:
         """Start the process of the next device."""
-        devices = self._machine.devices
-        at = len(self._processes)
+        its = self._machine.each()[len(self._processes)]
         process = Worker("bench.engine.several.serve")
-        self._processes[devices[at]] = process
-        listener = threading.Thread(target=self._listen, args=(devices[at], process), name=f"hear {devices[at]}")
+        self._processes[its.device] = process
+        listener = threading.Thread(target=self._listen, args=(its.device, process), name=f"hear {its.device}")
         listener.daemon = True
         listener.start()
-        self._listeners[devices[at]] = listener
+        self._listeners[its.device] = listener
         import torch  # while the process imports it too
 
         process.send(
             {
-                "device": devices[at],
-                "workers": self.shares[at],
+                "device": its.device,
+                "workers": its.workers,
                 "threads": torch.get_num_threads(),
                 "path": sys.path,
                 "level": logging.getLogger("bench").getEffectiveLevel(),
             }
         )
-        return devices[at]
+        return its.device
 
     def give(self, worker: str, method: str, job: Any) -> None:
         """Send a job; one that is gone by now is heard to be."""
