@@ -197,10 +197,14 @@ class Shard:
             while going:
                 yield going.popleft().step()
 
-    def parts(self, batches_each: int) -> Iterator[Shard]:
-        """The shard cut into smaller ones between batches, so that every batch is the one it would have been."""
+    def parts(self, batches_each: Callable[[], int]) -> Iterator[Shard]:
+        """The shard cut into smaller ones between batches, so that every batch is the one it would have been.
+
+        Args:
+            batches_each: says how many batches the next one has.
+        """
         planned = batches(self.items, self.pixels, self.size, self.batch)
-        while some := list(islice(planned, batches_each)):
+        while some := list(islice(planned, batches_each())):
             items = [item for part in some for item in part]
             works = []
             for work in self.works:

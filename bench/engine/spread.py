@@ -17,12 +17,16 @@ from bench.engine.batch_size import choose
 from bench.engine.device_encoder import Machine
 from bench.engine.groups import GroupBatch, Outcome, Todos, keep_texts, missing_texts, opened
 from bench.engine.pool import Pool
+from bench.engine.shards import Step
 from bench.engine.worker import TextJob
 from bench.plan.plan import TextWork, VisionWork
 from bench.process.progress import bar
 from bench.store.artifacts import Store
 
+# A shard is what is lost where a worker or this process is, so it takes no longer than the store keeps rows unwritten.
+SHARD_SECONDS = 30.0
 BATCHES_PER_SHARD = 32
+FIRST_BATCHES = 4
 SHARDS_PER_WORKER = 4
 
 
@@ -67,9 +71,34 @@ def _fill_vision(
         outcome.batches.append(GroupBatch(shard.networks, *choice))
         # Small enough that every worker has several, so that none waits long for the last one.
         each = -(-len(shard.items) // (shard.batch * pool.workers.room * SHARDS_PER_WORKER))
-        shards = shard.parts(max(1, min(BATCHES_PER_SHARD, each)))
+        size = ShardSize(max(1, min(BATCHES_PER_SHARD, each)))
         with bar(f"encoding for {shard.networks}", len(shard.items), "items", show=machine.show) as progress:
-            for _, steps in pool.run("shard", shards):
+            for _, steps in pool.run("shard", shard.parts(size)):
+                size.note(steps)
                 for step in steps:
                     work.keep(step, outcome)
                     progress.advance(step.items)
+
+
+class ShardSize:
+    """How many batches the next shard has: a few until one is done, then as many as take `SHARD_SECONDS`.
+
+    Args:
+        most: batches.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._seconds = self._batches = 0.0
+
+    def __call__(self) -> int:
+        """Of the next one."""
+        if not self._batches:
+            return min(FIRST_BATCHES, self._most)
+        fitting = SHARD_SECONDS * self._batches / max(self._seconds, 1e-9)
+        return max(1, min(self._most, int(fitting)))
+
+    def note(self, steps: Sequence[Step]) -> None:
+        """Learn from a shard that is done."""
+        self._batches += len(steps)
+        self._seconds += sum(step.seconds + step.waited for step in steps)

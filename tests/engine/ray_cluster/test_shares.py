@@ -12,7 +12,8 @@ from bench.data.loader import batches
 from bench.data.samples import Blob, FrameRef
 from bench.data.stills import Item
 from bench.engine.ray.capacity import Capacity, capacity_of
-from bench.engine.shards import NetworkWork, Shard
+from bench.engine.shards import NetworkWork, Shard, Step
+from bench.engine.spread import BATCHES_PER_SHARD, FIRST_BATCHES, ShardSize
 from bench.errors import BenchError
 
 
@@ -52,8 +53,16 @@ def test_shards_are_cut_between_batches(each: int) -> None:
     asked = all_asked((item.key for item in items[::2]), ("",))
     work = NetworkWork(some, Pixels(), asked)
     whole = Shard(items, Pixels(), 16, [work], batch=4)
-    parts = list(whole.parts(each))
+    parts = list(whole.parts(lambda: each))
     cut = [part for shard in parts for part in batches(shard.items, Pixels(), 16, 4)]
     assert cut == list(batches(items, Pixels(), 16, 4))
     asks = [key for shard in parts for key in shard.works[0].asks.keys.tolist()]
     assert sorted(asks) == asked.keys.tolist()
+
+
+@pytest.mark.parametrize(("seconds", "expected"), [(0.0, BATCHES_PER_SHARD), (3.0, 10), (60.0, 1)])
+def test_a_shard_takes_no_longer_than_it_may_once_batches_are_known(seconds: float, expected: int) -> None:
+    size = ShardSize(BATCHES_PER_SHARD)
+    assert size() == FIRST_BATCHES and ShardSize(1)() == 1
+    size.note([Step(4, [], [], seconds / 2, seconds / 2)] * 3)
+    assert size() == expected
