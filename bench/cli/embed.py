@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bench.cli import options
-
-if TYPE_CHECKING:
-    from bench.plan.cells import Source
-    from bench.run.session import Session
 
 PATHS = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, exists=True))
 DETECTOR = click.option(
@@ -55,26 +50,16 @@ def embed(
 
     from bench.errors import BenchError
     from bench.run.checks import MINIATURE
-    from bench.run.embed import embed_media, embed_texts
-    from bench.run.single_files import opened
     from bench.store.files import check_writable
 
     if to.suffix not in (".npz", ".parquet"):
         raise BenchError(f"--to {to}: the ending {to.suffix!r} is not known", "use .npz or .parquet")
-    if not inputs and not texts:
-        raise BenchError("nothing to embed", "name files, or give --text")
-    name = options.device_of(device, "embed")
     check_writable(to.parent, "--to")
-    session, source = _source(world, method, "", protocol, dtype, workers)
+    name = options.device_of(device, "embed")
+    session = options.open_door(world, device=name, dtype=dtype, batch=batch, workers=workers)
     names = [*map(str, inputs), *texts]
-    rows = []
-    if inputs:
-        with opened(session, inputs, detector) as media:
-            rows.append(embed_media(session, source, media, device=name, batch=batch, projected=projected))
-    if texts:
-        rows.append(embed_texts(session, source, texts, device=name, projected=projected))
-    table = np.concatenate(rows)
-    note = MINIATURE if session.settings.miniature else ""
+    table = session.embed(inputs, method=method, texts=texts, protocol=protocol, projected=projected, detector=detector)
+    note = MINIATURE if session.world.settings.miniature else ""
     with options.writing(to) as beside:
         if to.suffix == ".npz":
             with beside.open("wb") as file:
@@ -84,6 +69,7 @@ def embed(
             import pyarrow.parquet as pq
 
             pq.write_table(pa.table({"name": names, "embedding": list(table)}, metadata={"note": note}), beside)
+    source = session.source(method, protocol=protocol)
     click.echo(f"{to}: {table.shape[0]} x {table.shape[1]} of {source.variant}, protocol {source.protocol.name}")
     return 0
 
@@ -115,45 +101,16 @@ def predict(
     **world: Any,
 ) -> int:
     """Class probabilities of pictures, videos or folders of frames."""
-    from bench.errors import BenchError
-    from bench.run.embed import probabilities
-    from bench.run.single_files import opened
-
-    if not inputs:
-        raise BenchError("nothing to look at", "name pictures, videos or folders of frames")
     name = options.device_of(device, "predict")
-    session, source = _source(world, method, prompts, protocol, dtype, workers)
-    names = _classes(session, classes)
-    with opened(session, inputs, detector) as media:
-        table = probabilities(session, source, media, names, device=name, batch=batch)
-    rows = [
-        {"input": str(path), **{name: float(p) for name, p in zip(names, row, strict=True)}}
-        for path, row in zip(inputs, table, strict=True)
-    ]
+    session = options.open_door(world, device=name, dtype=dtype, batch=batch, workers=workers)
+    words = [word.strip() for word in classes.split(",") if word.strip()]
+    table = session.predict(inputs, method=method, classes=words, prompts=prompts, protocol=protocol, detector=detector)
     if as_json:
+        rows = [{"input": str(path), **row} for path, row in zip(inputs, table.to_dict("records"), strict=True)]
         click.echo(json.dumps(rows, indent=1))
         return 0
-    for row, values in zip(rows, table, strict=True):
-        click.echo(str(row["input"]))
-        for name, p in sorted(zip(names, values, strict=True), key=lambda pair: -pair[1]):
-            click.echo(f"  {p:6.1%}  {name}")
+    for path, row in zip(inputs, table.to_dict("records"), strict=True):
+        click.echo(str(path))
+        for word, p in sorted(row.items(), key=lambda pair: -pair[1]):
+            click.echo(f"  {p:6.1%}  {word}")
     return 0
-
-
-def _source(
-    world: dict[str, Any], method: str, prompts: str, protocol: str, dtype: str, workers: int | None
-) -> tuple[Session, Source]:
-    from bench.cards.variant import parse, resolve
-    from bench.plan.cells import Choices, source_of
-
-    session = options.open_session(world, dtype=dtype, workers=workers)
-    name, axes = parse(method)
-    variant = resolve(session.catalog.method(name), axes)
-    return session, source_of(variant, prompts, protocol, session.catalog, Choices())
-
-
-def _classes(session: Session, classes: str) -> Sequence[str]:
-    if classes in session.catalog.datasets:
-        return session.catalog.datasets[classes].classes
-    words = [word.strip() for word in classes.split(",") if word.strip()]
-    return words if len(words) > 1 else session.catalog.dataset(classes).classes

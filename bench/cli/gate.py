@@ -26,10 +26,9 @@ SHOWN_FLIPS = 5
 @options.cards
 def verify(*, record: Path, as_json: bool, cards: tuple[Path, ...]) -> int:
     """Recompute every number of a record from its predictions: metrics.csv and every table file. Exit code 1 if one differs."""
-    from bench.gate.verify import verify_record
-    from bench.records.record import open_record
+    import bench
 
-    findings = verify_record(open_record(record), options.open_catalog(cards))
+    findings = bench.open_record(record, cards=cards).verify()
     if as_json:
         click.echo(json.dumps({"checked": findings.checked, "wrong": findings.wrong}, indent=1))
     else:

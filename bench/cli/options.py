@@ -16,6 +16,7 @@ from bench.errors import BenchError
 from bench.models.precision import PRECISIONS
 
 if TYPE_CHECKING:
+    from bench.api.session import Session as Door
     from bench.cards.catalog import Catalog
     from bench.engine.fill import Executor
     from bench.run.session import Session
@@ -142,18 +143,9 @@ def devices_of(name: str, *, here: bool = True) -> tuple[str, ...]:
     Raises:
         BenchError: there is no such device, or not on this machine.
     """
-    if name != "auto":
-        from bench.engine import devices as known
+    from bench.engine import devices as known
 
-        return known.devices_of(name, here=here)
-    import importlib.util
-
-    # torch takes seconds to import, and without the driver there is nothing to ask it.
-    if not Path("/proc/driver/nvidia").exists() and importlib.util.find_spec("torch") is not None:
-        return ("cpu",)
-    import torch
-
-    return ("cuda" if torch.cuda.is_available() else "cpu",)
+    return known.devices_of(name, here=here)
 
 
 def device_of(name: str, command: str) -> str:
@@ -179,10 +171,17 @@ def open_catalog(folders: Sequence[Path]) -> Catalog:
 
 
 def open_session(world: Mapping[str, Any], **compute: Any) -> Session:
-    """The session that the options of `world` and some of `compute` describe."""
+    """The machine's world that the options of `world` and some of `compute` describe."""
     from bench.run.session import open_session as opened
 
     return opened(**world, **compute)
+
+
+def open_door(world: Mapping[str, Any], **compute: Any) -> Door:
+    """The same with what may be used of the machine: what every command that runs something works with."""
+    import bench
+
+    return bench.open_session(**world, **compute)
 
 
 @contextmanager

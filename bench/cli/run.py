@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from bench.cli import options
-from bench.errors import BenchError
-
-if TYPE_CHECKING:
-    from bench.engine.device_encoder import Machine
 
 log = logging.getLogger(__name__)
 
@@ -86,79 +82,35 @@ def run(
     bench run --table A --executor ray --address head:6379 --device cuda
     """  # noqa: D301 - click keeps lines behind a backspace as they are
     from bench.cli.table import on_screen
-    from bench.plan.cells import Choices, chosen_table, free_table
-    from bench.records.record import new_folder
 
     begun = time.perf_counter()
-    here = executor == "local"
-    measured = dry_run and measure and here
-    where = ("",) if dry_run and not measured else options.devices_of(device, here=here)
-    session = options.open_session(world, dtype=dtype, workers=workers, limit=limit, compiled=compiled)
-    names, sets = options.split_names(methods), options.split_names(prompts)
-    columns = options.split_names(datasets)
-    if tables:
-        if len(sets) > 1:
-            raise BenchError(f"--prompts {','.join(sets)} with --table", "a table's rows take one prompt set at a time")
-        choices = Choices(tuple(names), tuple(columns), "".join(sets), protocol, combine)
-        cards = {ref: chosen_table(session.catalog.table(ref)[1], session.catalog, choices) for ref in tables}
-    else:
-        if not names or not columns:
-            raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
-        choices = Choices(protocol=protocol, combine=combine)
-        cards = {"run": free_table([name.lstrip("+") for name in names], columns, sets, session.catalog)}
-    from bench.engine.device_encoder import Machine
-    from bench.run.session import cores
-
-    machine = Machine(where[0], batch, workers or cores(), beside=where[1:])
-    if dry_run:
-        return show_plan(session, cards, choices, machine if measured else None, as_json)
-    from bench.run.checks import Allowances
-    from bench.run.run import run as run_all
-    from bench.tables.record import grids_of, write_files
-
-    label = "-".join(
-        ("mini",) * session.settings.miniature + tuple(f"table{ref.replace(':', '-')}" for ref in tables) or ("run",)
-    )
-    record = run_all(
-        session,
-        cards,
-        choices,
-        machine,
-        Allowances(allow_missing, allow_counts),
-        new_folder(out, label),
-        ["bench", *sys.argv[1:]],
-        details=("paper", "difference") if show_paper else (),
+    session = options.open_door(
+        world,
+        device=device,
+        dtype=dtype,
+        batch=batch,
+        workers=workers,
+        limit=limit,
+        compiled=compiled,
         executor=options.executor_of(executor, address, gpus, replicas),
     )
-    files = write_files(record, session.catalog)
+    wanted: dict[str, Any] = {
+        "table": tables,
+        "methods": options.split_names(methods),
+        "datasets": options.split_names(datasets),
+        "prompts": options.split_names(prompts),
+        "protocol": protocol,
+        "combine": combine,
+    }
+    if dry_run:
+        plan = session.plan(**wanted, measure=measure)
+        click.echo(json.dumps(plan.facts(), indent=1) if as_json else str(plan))
+        return 0
+    record = session.run(**wanted, paper=show_paper, out=out, allow_missing=allow_missing, allow_counts=allow_counts)
     if as_json:
-        import json
-
-        click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in files]}, indent=1))
+        click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in record.files]}, indent=1))
     else:
-        for grid in grids_of(record, session.catalog, list(cards), record.manifest.details):
-            click.echo(on_screen(grid))
+        for ref in record.tables:
+            click.echo(on_screen(record.table(ref).grid))
         log.info("record and tables: %s  (%.1f s)", record.path, time.perf_counter() - begun)
-    return 0
-
-
-def show_plan(session: Any, cards: dict[str, Any], choices: Any, machine: Machine | None, as_json: bool) -> int:
-    """Print what would be done, and what it would take on a machine."""
-    from bench.plan.cells import distinct_cells, sources
-    from bench.plan.report import as_facts, as_text
-    from bench.run.planner import plan as plan_cells
-
-    rows = {ref: sources(table, session.catalog, choices) for ref, table in cards.items()}
-    plan = plan_cells(session, distinct_cells(cards, rows, session.catalog))
-    cost = None
-    if machine is not None:
-        from bench.engine.pace import expected
-
-        cost = expected(plan, session.store, machine)
-    if as_json:
-        import json
-
-        click.echo(json.dumps(as_facts(plan, cost), indent=1))
-    else:
-        click.echo(as_text(plan, cost))
     return 0

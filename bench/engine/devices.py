@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from bench.errors import BenchError, counted
 from bench.records.machine import processor
@@ -15,13 +16,15 @@ def devices_of(name: str, *, here: bool = True) -> tuple[str, ...]:
     """The devices that a name means, each as torch calls it.
 
     Args:
-        name: `cpu`, `cuda`, `cuda:1`, `mps`; several as `cuda:0,1`, all GPUs of this machine as `cuda:all`; `cpu:0,1` are
+        name: `auto`, which is the GPU where there is one; `cpu`, `cuda`, `cuda:1`, `mps`; several as `cuda:0,1`, all GPUs of this machine as `cuda:all`; `cpu:0,1` are
             processes on the CPU.
         here: whether this machine must have them.
 
     Raises:
         BenchError: the name is none of these, names a device twice, or this machine has no such device.
     """
+    if name == "auto":
+        return (best(),)
     found = NAME.fullmatch(name)
     if found is None:
         raise BenchError(f"--device {name}: there is no such device", KNOWN)
@@ -43,6 +46,16 @@ def devices_of(name: str, *, here: bool = True) -> tuple[str, ...]:
     elif here and kind == "mps":
         _check_metal(name)
     return tuple(f"{kind}:{number}" for number in numbers) or (kind,)
+
+
+def best() -> str:
+    """The GPU where this machine has one, else the CPU."""
+    # torch takes seconds to import, and without the driver there is nothing to ask it.
+    if not Path("/proc/driver/nvidia").exists():
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def named(devices: tuple[str, ...]) -> str:

@@ -5,13 +5,29 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Protocol
 
 from bench.process.terminal import bare, printable
 
 log = logging.getLogger(__name__)
+
+
+# What a caller hears of work: its title, how many units are done, and how many there are.
+Listener = Callable[[str, int, int], None]
+_listener: ContextVar[Listener | bool] = ContextVar("listener", default=False)
+
+
+@contextmanager
+def heard_by(listener: Listener | bool) -> Iterator[None]:
+    """Meanwhile all progress goes to a function instead; True draws bars also where no messages are heard."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 class Bar(Protocol):
@@ -25,6 +41,17 @@ class Bar(Protocol):
 class _Quiet:
     def advance(self, count: int) -> None:
         """Nothing to show."""
+
+
+class _Heard:
+    """For a caller who wants to know."""
+
+    def __init__(self, title: str, total: int, listener: Listener) -> None:
+        self._title, self._total, self._listener, self._done = title, total, listener, 0
+
+    def advance(self, count: int) -> None:
+        self._done += count
+        self._listener(self._title, self._done, self._total)
 
 
 class _Lines:
@@ -48,7 +75,11 @@ class _Lines:
 @contextmanager
 def bar(title: str, total: int, unit: str, *, show: bool = True) -> Iterator[Bar]:
     """A progress bar with rate and time left; a terminal sees it move, a log gets lines, and who hears no messages gets none."""
-    if not show or not total or not log.isEnabledFor(logging.INFO):
+    listener = _listener.get()
+    if callable(listener) and total:
+        yield _Heard(title, total, listener)
+        return
+    if not show or not total or not (listener or log.isEnabledFor(logging.INFO)):
         yield _Quiet()
         return
     if not sys.stderr.isatty():

@@ -122,6 +122,8 @@ class Session:
         workers: hashing threads.
         compiled: whether the towers that can go through `torch.compile` do.
         warnings: lines for the user and the manifest, the store's among them.
+        live: networks that the caller holds, by method.
+        scratch: where artifacts go instead of the store when nobody shall keep them.
     """
 
     catalog: Catalog
@@ -131,13 +133,15 @@ class Session:
     workers: int = 2
     compiled: bool = False
     warnings: list[str] = field(default_factory=list)
+    live: Mapping[str, Network] = field(default_factory=dict)
+    scratch: Path | None = None
     _networks: dict[str, Network] = field(default_factory=dict)
     _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
 
     @cached_property
     def store(self) -> Store:
         """The artifact store."""
-        return Store(self.settings.store, self.warnings)
+        return Store(self.scratch or self.settings.store, self.warnings)
 
     @cached_property
     def digest_cache(self) -> DigestCache:
@@ -170,6 +174,8 @@ class Session:
         Raises:
             WeightsError: a file is not here: where it was looked for and how to get it.
         """
+        if variant.method in self.live:
+            return self.live[variant.method]
         facts, environment = variant.card.encoder, variant.card.environment
         name = f"{facts.model_dump_json()} {environment and environment.key} {self.dtype}"
         if name not in self._networks:

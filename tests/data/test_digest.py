@@ -183,24 +183,24 @@ def test_lengths_of_videos_are_remembered_apart_from_their_digests(film, tmp_pat
     (tmp_path / "clips/broken.mp4").write_bytes(b"")
     cache = DigestCache(tmp_path / "cache")
     assert digests([Blob(str(path))], cache, 1) == [digest(Blob(str(path)))]
-    found = video_facts([path, tmp_path / "clips/broken.mp4"], cache, 2)
+    found = video_facts([str(path), str(tmp_path / "clips/broken.mp4")], cache, 2)
     assert found[0] == (12, 1)
     assert "broken.mp4 is an empty video" in str(found[1])
     cache.close()
     monkeypatch.setattr(module.video_pool, "facts", lambda path: pytest.fail("opened again"))
-    assert DigestCache(tmp_path / "cache").video_length(path) == 12
+    assert DigestCache(tmp_path / "cache").video_length(str(path)) == 12
     assert digests([Blob(str(path))], DigestCache(tmp_path / "cache"), 1) == [digest(Blob(str(path)))]
 
 
 def test_without_a_folder_lengths_are_remembered_for_the_time_being(film, settled, monkeypatch):
     path = film("a.mp4", "libx264", count=12)
     cache = DigestCache(None)
-    assert cache.video_length(path) == 12
+    assert cache.video_length(str(path)) == 12
     monkeypatch.setattr(module.video_pool, "facts", lambda path: pytest.fail("opened again"))
-    assert cache.video_length(path) == 12
+    assert cache.video_length(str(path)) == 12
 
 
 def test_a_broken_video_is_an_error_when_it_is_asked_for_alone(tmp_path):
     (tmp_path / "a.mp4").touch()
     with pytest.raises(DataError, match=r"a.mp4 is an empty video"):
-        DigestCache(None).video_length(tmp_path / "a.mp4")
+        DigestCache(None).video_length(str(tmp_path / "a.mp4"))

@@ -1,0 +1,79 @@
+"""What a user asks to be filled: tables of papers, or any methods on any datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bench.cards.catalog import Catalog
+from bench.cards.prompt_schema import Combine
+from bench.cards.table_schema import TableCard
+from bench.errors import BenchError
+from bench.plan.cells import Cell, Choices, chosen_table, distinct_cells, free_table, sources
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for, by name.
+
+    Attributes:
+        tables: of papers, as `[PAPER:]N`; without any, `methods` on `datasets` are one table of their own.
+        methods: rows to keep, or, with a leading `+`, to add.
+        datasets: columns to keep or add.
+        prompts: prompt sets: one for every cell of a paper's table, any number otherwise.
+        protocol: input protocol for every cell.
+        combine: how several prompts become one score.
+    """
+
+    tables: Sequence[str] = ()
+    methods: Sequence[str] = ()
+    datasets: Sequence[str] = ()
+    prompts: Sequence[str] = ()
+    protocol: str = ""
+    combine: Combine | None = None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request, as the cards that answer it.
+
+    Attributes:
+        tables: reference -> table with the rows and columns that are wanted.
+        choices: what rules over the tables' own facts.
+    """
+
+    tables: dict[str, TableCard] = field(default_factory=dict)
+    choices: Choices = field(default_factory=Choices)
+
+    def cells(self, catalog: Catalog) -> list[Cell]:
+        """The cells that it needs, each once."""
+        rows = {ref: sources(table, catalog, self.choices) for ref, table in self.tables.items()}
+        return distinct_cells(self.tables, rows, catalog)
+
+
+def asked(request: Request, catalog: Catalog) -> Asked:
+    """Look a request's names up.
+
+    Raises:
+        UnknownName: a name that no card has.
+        BenchError: nothing is asked for, or several prompt sets of one table.
+    """
+    if request.tables:
+        if len(request.prompts) > 1:
+            raise BenchError(
+                f"--prompts {','.join(request.prompts)} with --table", "a table's rows take one prompt set at a time"
+            )
+        choices = Choices(
+            tuple(request.methods),
+            tuple(request.datasets),
+            "".join(request.prompts),
+            request.protocol,
+            request.combine,
+        )
+        tables = {ref: chosen_table(catalog.table(ref)[1], catalog, choices) for ref in request.tables}
+        return Asked(tables, choices)
+    if not request.methods or not request.datasets:
+        raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
+    names = [name.lstrip("+") for name in request.methods]
+    table = free_table(names, request.datasets, request.prompts, catalog)
+    return Asked({"run": table}, Choices(protocol=request.protocol, combine=request.combine))
