@@ -8,7 +8,7 @@ planned, so that they are the same for whoever encodes them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,12 +17,13 @@ from bench.data.loader import batches
 from bench.engine.device_encoder import DEFAULT_BATCH, DeviceEncoder, Machine
 from bench.engine.shards import Shard
 from bench.models.ask import Ask
+from bench.models.contract import CacheBound
 from bench.models.network import Network
 
 SMALLEST, LARGEST = 32, 1024
 GAIN = 0.03
-# A blank picture's answer says nothing of how long real ones are, and with them the memory that they take.
-GENERATOR_BATCH = 32
+# Of generators that cannot say what memory an answer takes; and the most of those that can.
+GENERATOR_BATCH, MOST_ANSWERED = 32, 256
 PASSES = 3
 
 
@@ -80,9 +81,45 @@ class Trial:
                 one_pass(blank)
             return PASSES * batch / (time.perf_counter() - begun)
 
-        found = fastest(rate, self.largest)
+        if any(each.network.facts.model == "generator" for each in self.networks):
+            blank = torch.zeros((1, self.frames, 3, self.size, self.size), dtype=dtype, device=device)
+            found = min(self.largest, self._fitting(device, encoders, blank))
+        else:
+            found = fastest(rate, self.largest)
         torch.cuda.empty_cache()
         return found
+
+    def _fitting(self, device: str, encoders: Sequence[DeviceEncoder], blank: Any) -> int:
+        """The inputs whose longest answers fit into half of the memory that is free, by the tokens that each takes.
+
+        How fast a generator is cannot be tried: a blank picture's answer says nothing of how long real ones are.
+        """
+        needed = []
+        for encoder, each in zip(encoders, self.networks, strict=True):
+            if isinstance(encoder.model, CacheBound):
+                needed.append(
+                    max(encoder.model.cache_bytes(encoder.finish(blank)[:, 0], ask.text) for ask in each.asks)
+                )
+            elif each.network.facts.model == "generator":
+                return GENERATOR_BATCH
+        return fitting(free_bytes(device), max(needed))
+
+
+def free_bytes(device: str) -> int:
+    """Memory of a GPU that nothing holds, what torch keeps for later included."""
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+
+
+def fitting(free: int, each: int) -> int:
+    """How many inputs of so many bytes fit into half of the free ones: a power of two, from 1 to `MOST_ANSWERED`.
+
+    The other half is for what passes through the layers. A power of two, so that a little more or less memory changes nothing.
+    """
+    count = max(1, min(MOST_ANSWERED, free // 2 // each))
+    return 1 << (count.bit_length() - 1)
 
 
 def fastest(rate: Callable[[int], float], largest: int) -> int:
@@ -121,8 +158,6 @@ def choose(shard: Shard, machine: Machine, measured: Callable[[Trial], int]) -> 
         return Choice(machine.batch, False)
     if not machine.device.startswith("cuda") or not shard.items:
         return Choice(DEFAULT_BATCH, False)
-    if any(work.network.facts.model == "generator" for work in shard.works):
-        return Choice(GENERATOR_BATCH, False)
     trial = trial_of(shard)
     if trial.largest < 2 * SMALLEST:
         return Choice(trial.largest, False)

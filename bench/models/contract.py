@@ -96,6 +96,15 @@ class Generator(Protocol):
 
 
 @runtime_checkable
+class CacheBound(Protocol):
+    """A generator that can say what memory an input takes while it answers. An adapter may leave this out."""
+
+    def cache_bytes(self, pixels: Tensor, question: str) -> int:
+        """Bytes that each of `[B, 3, H, W]` takes until its longest answer has ended."""
+        ...
+
+
+@runtime_checkable
 class TeacherModel(Protocol):
     """A model whose reading of a face, under an instruction, a projection head is trained towards.
 

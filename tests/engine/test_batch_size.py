@@ -18,7 +18,17 @@ from bench.cards.method_schema import EncoderFacts
 from bench.data.loader import BATCH_BYTES
 from bench.data.samples import Blob, FrameRef
 from bench.data.stills import Item
-from bench.engine.batch_size import GENERATOR_BATCH, PASSES, Choice, Trial, TrialNetwork, choose, fastest, trial_of
+from bench.engine.batch_size import (
+    GENERATOR_BATCH,
+    PASSES,
+    Choice,
+    Trial,
+    TrialNetwork,
+    choose,
+    fastest,
+    fitting,
+    trial_of,
+)
 from bench.engine.device_encoder import DeviceEncoder, Machine
 from bench.engine.shards import NetworkWork, Shard
 from bench.engine.worker import Worker
@@ -66,10 +76,9 @@ def never(trial: Any) -> int:
     raise AssertionError("measured")
 
 
-def test_what_is_stated_is_taken_and_a_cpu_and_a_generator_are_not_tried() -> None:
+def test_what_is_stated_is_taken_and_a_cpu_is_not_tried() -> None:
     assert choose(shard(), Machine("cuda", 7), never) == Choice(7, False)
     assert choose(shard(), Machine("cpu"), never) == Choice(64, False)
-    assert choose(shard(model="generator"), GPU, never) == Choice(GENERATOR_BATCH, False)
     assert choose(shard(count=40), GPU, never) == Choice(40, False)
     assert choose(shard(), GPU, lambda trial: 256) == Choice(256, True)
 
@@ -113,6 +122,39 @@ def test_a_clusters_worker_measures_what_the_driver_asks_it_to(monkeypatch: pyte
     facts = EncoderFacts(adapter="bench.models.adapters.xclip:XClip", size=16, model="joint-scorer", sees="clips")
     each = TrialNetwork(Network("mine", facts, {}, {}), Pixels(), (Ask("a"), Ask("b")))
     assert Worker(Machine("cpu")).batch_size(Trial([each], frames=2, size=16, largest=200)) == 128
+
+
+class Talker:
+    """A generator each of whose inputs takes so many bytes while it answers, longer questions more."""
+
+    def __init__(self, each: int) -> None:
+        self.each = each
+
+    def cache_bytes(self, pixels: torch.Tensor, question: str) -> int:
+        assert tuple(pixels.shape) == (1, 3, 224, 224)
+        return self.each * len(question)
+
+
+@pytest.mark.parametrize(
+    ("free", "each", "expected"),
+    [
+        (1 << 30, 1 << 20, 256),
+        (200 << 20, 1 << 20, 64),
+        (127 << 20, 1 << 20, 32),
+        (1 << 20, 1 << 20, 1),
+        (5, 1 << 20, 1),
+    ],
+)
+def test_as_many_answers_are_written_at_a_time_as_fit_into_half_of_the_memory(
+    free: int, each: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert fitting(free, each) == expected
+    monkeypatch.setattr(bench.engine.batch_size, "free_bytes", lambda device: free)
+    trial = trial_of(shard(model="generator", asks=(Ask("ab"), Ask("a"))))
+    assert trial.run("cpu", lambda network: Talker(each // 2)) == expected
+    assert trial.run("cpu", lambda network: object()) == GENERATOR_BATCH
+    few = trial_of(shard(count=100, model="generator", asks=(Ask("ab"),)))
+    assert few.run("cpu", lambda network: Talker(each // 2)) == min(100, expected)
 
 
 class Small:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bench.errors import BenchError, WeightsError
 from bench.models import contract
+from bench.models.adapters.prompt_cache import PromptCache
 from bench.models.adapters.vlm import ImageTextToText, eight_bit
 
 QUESTION = "Which emotion?"
@@ -100,6 +101,51 @@ def test_a_row_depends_on_its_own_picture_and_not_on_the_batch(folder: Path) -> 
         assert model.answer(pixels()[row : row + 1], QUESTION) == [answers[row]]
         alone = model.loglikelihood(pixels()[row : row + 1], QUESTION, OPTIONS)
         torch.testing.assert_close(alone[0], ranked[row], rtol=1e-4, atol=1e-4)
+
+
+def in_passes_of_their_own(folder: Path, dtype: str = "float32") -> Tensor:
+    model = opened(folder, dtype=dtype)
+    model._cached = False
+    return model.loglikelihood(pixels(), QUESTION, (*OPTIONS, ""))
+
+
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-4), ("bfloat16", 0.3)])
+def test_options_go_on_from_the_cache_of_one_pass(folder: Path, dtype: str, bound: float) -> None:
+    model = opened(folder, dtype=dtype)
+    found = model.loglikelihood(pixels(), QUESTION, (*OPTIONS, ""))
+    assert model._cached
+    torch.testing.assert_close(found, in_passes_of_their_own(folder, dtype), rtol=0, atol=bound)
+
+
+def test_padded_prompts_are_read_once_too(llava: Path) -> None:
+    model = opened(llava)
+    images = [[seeded.Image.fromarray(seeded.picture(seed, 56, 56))] for seed in range(2)]
+    texts = [model._text("Which?"), model._text("Which of them, and why?")]
+    inputs = model._processor(images=images, text=texts, return_tensors="pt", padding=True, add_special_tokens=False)
+    assert not inputs["attention_mask"].all()
+    rows = model._option("fear").repeat(2, 1)
+    with torch.inference_mode():
+        torch.testing.assert_close(PromptCache(model._model, inputs).likelihood(rows), model._likelihood(inputs, rows))
+
+
+def test_a_model_that_goes_on_from_a_cache_otherwise_takes_a_pass_for_each_option(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    wrong = PromptCache.likelihood
+    monkeypatch.setattr(PromptCache, "likelihood", lambda self, rows: wrong(self, rows) - 0.5)
+    found = opened(folder).loglikelihood(pixels(), QUESTION, (*OPTIONS, ""))
+    torch.testing.assert_close(found, in_passes_of_their_own(folder), rtol=1e-5, atol=1e-5)
+    assert "cannot go on from a cache" in caplog.text
+
+
+def test_the_memory_of_an_answer_is_that_of_its_tokens(llava: Path) -> None:
+    model = opened(llava)
+    assert isinstance(model, contract.CacheBound)
+    # Two layers of two heads, keys and values eight wide, in float32; seven bytes more of a question are seven tokens more.
+    token = 2 * 2 * 2 * 8 * 4
+    assert model.cache_bytes(pixels(), QUESTION + " really") - model.cache_bytes(pixels(), QUESTION) == 7 * token
+    assert opened(llava, num_beams=3).cache_bytes(pixels(), QUESTION) == 3 * model.cache_bytes(pixels(), QUESTION)
 
 
 def test_a_blip2_too_is_an_image_text_to_text_model(tmp_path: Path) -> None:
