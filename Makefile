@@ -5,7 +5,7 @@ BIN := .venv/bin
 PAPER := 1 2 3 4 5 A B
 INSTALLED := .venv/installed
 
-.PHONY: demo test faults lint types gate bench install clean
+.PHONY: demo test faults lint types gate bench gpu install clean
 
 demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
@@ -31,6 +31,15 @@ gate: install  ## the miniature's numbers, from cold, against the golden ones
 
 bench: install  ## how fast, as ratios within one run
 	$(BIN)/pytest tests/speed --benchmark-only -s
+
+gpu: install  ## what only a GPU shows: the same rows, and how fast; about ten minutes on an H100
+	$(BIN)/pytest tests/gpu -rs -s
+	BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_BACKBONES=B16,L14 BENCH_SPEED_IMAGES=20000 \
+		$(BIN)/pytest tests/speed/test_parts.py tests/speed/test_end_to_end.py -k "tower or stream" --benchmark-only -s
+	BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_BACKBONES=B16 BENCH_SPEED_IMAGES=4000 BENCH_SPEED_PICTURE=640x480 \
+		$(BIN)/pytest tests/speed/test_end_to_end.py -k bare_tower --benchmark-only -s
+	BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_GENERATOR=2560,32,64 \
+		$(BIN)/pytest tests/speed/test_generator.py --benchmark-only -s
 
 install: $(INSTALLED)
 

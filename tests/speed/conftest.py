@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from class_folders import class_folders
 from PIL import Image
-from workload import BACKBONES, COUNT, NAMES, Workload
+from workload import BACKBONES, COUNT, NAMES, SIDES, Workload
 
 
 @pytest.fixture(scope="session")
 def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
-    """The `BENCH_SPEED_BACKBONES` in OpenAI's keys, heads, and `BENCH_SPEED_IMAGES` photo-like JPEGs of 224 px."""
+    """The `BENCH_SPEED_BACKBONES` in OpenAI's keys, heads, and `BENCH_SPEED_IMAGES` photo-like JPEGs of `BENCH_SPEED_PICTURE` px."""
     import open_clip
     import torch
 
@@ -24,9 +24,9 @@ def workload(tmp_path_factory: pytest.TempPathFactory) -> Workload:
         path = root / "data" / ("happiness", "sadness")[number % 2] / f"{number:04d}.jpg"
         path.parent.mkdir(parents=True, exist_ok=True)
         coarse = Image.fromarray(rng.integers(0, 256, (14, 14, 3), dtype=np.uint8)).resize(
-            (224, 224), Image.Resampling.BICUBIC
+            SIDES, Image.Resampling.BICUBIC
         )
-        noisy = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (224, 224, 3))
+        noisy = np.asarray(coarse, np.int16) + rng.integers(-12, 13, (SIDES[1], SIDES[0], 3))
         Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(path, quality=90)
         pictures.append(path)
     (root / "weights").mkdir()

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from workload import BACKBONES, DEVICE, DTYPE, NAMES
 
 from bench.cards.input_protocol import Pixels
 from bench.data.decode import decoded, picture, read
@@ -22,11 +26,14 @@ from bench.data.transforms import prepare
 from bench.metrics.accuracy import confusion
 from bench.metrics.intervals import intervals
 from bench.models.ask import EMBED
+from bench.models.network import respond_later
 from bench.store.artifacts import ArtifactKey, Store
 
 PAPER = Pixels()
 KEY = ArtifactKey("frames", {"speed": 1})
 ROWS = 20_000
+ROUNDS = 5
+BATCH, PASSES = (16, 1) if DEVICE == "cpu" else (256, 20)
 
 
 DECODERS = {"pillow": picture, "ours": lambda blob: decoded(read(blob), blob)}
@@ -70,17 +77,56 @@ def test_transform(workload: Any, benchmark: Any) -> None:
     benchmark(lambda: [prepare(image, PAPER, 224) for image in images])
 
 
-def test_tower(workload: Any, tmp_path: Path, benchmark: Any) -> None:
+@pytest.mark.parametrize("compiled", [False, True] if DEVICE != "cpu" else [False])
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_tower_against_open_clips_alone(
+    workload: Any, backbone: str, compiled: bool, tmp_path: Path, benchmark: Any
+) -> None:
+    """Our whole way around a batch on the device (checks, precision, rows to the host) against open_clip's module and nothing else."""
+    import open_clip
     import torch
 
     from bench.cards.variant import resolve
     from bench.models.network import respond
 
     session = workload.session(tmp_path / "store")
-    network = session.network(resolve(session.catalog.method("clip"), {"backbone": "B32"}))
-    model = network.load("cpu")
-    pixels = torch.rand(16, 1, 3, 224, 224)
-    benchmark.pedantic(lambda: respond(network, model, pixels, [EMBED]), rounds=3, warmup_rounds=1)
+    network = session.network(resolve(session.catalog.method("clip"), {"backbone": backbone}))
+    network = replace(network, compiled=compiled)
+    model = network.load(DEVICE)
+    dtype = getattr(torch, DTYPE)
+    alone = open_clip.create_model(f"{NAMES[backbone]}-quickgelu", pretrained=None).visual.to(DEVICE, dtype).eval()
+    if compiled:
+        alone.compile()
+    pixels = torch.rand(BATCH, 1, 3, 224, 224, device=DEVICE)
+    typed = pixels[:, 0].to(dtype)
+
+    def theirs() -> None:
+        with torch.inference_mode():
+            for _ in range(PASSES):
+                alone(typed)
+        if DEVICE != "cpu":
+            torch.cuda.synchronize()
+
+    def ours() -> None:
+        later = [respond_later(network, model, pixels, [EMBED]) for _ in range(PASSES)]
+        for rows in later:
+            rows()
+
+    ours(), theirs()
+    rounds = [(timed(theirs), timed(ours)) for _ in range(ROUNDS)]
+    ratios = sorted(other / mine for other, mine in rounds)
+    rate = BATCH * PASSES / min(other for other, _ in rounds)
+    print(f"\n{backbone} in {DTYPE}{', compiled' * compiled}: open_clip's tower alone {rate:,.0f} pictures per second,")
+    print(f"ours at {ratios[len(ratios) // 2]:.1%} of that (rounds: {', '.join(f'{ratio:.1%}' for ratio in ratios)})")
+    benchmark.extra_info["of open_clip's tower"] = round(ratios[len(ratios) // 2], 3)
+    benchmark.pedantic(ours, rounds=1)
+    assert respond(network, model, pixels[:2], [EMBED]).shape[0] == 2
+
+
+def timed(call: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ COUNT = int(os.environ.get("BENCH_SPEED_IMAGES", "512"))
 BACKBONES = os.environ.get("BENCH_SPEED_BACKBONES", "B32").split(",")
 DEVICE = os.environ.get("BENCH_SPEED_DEVICE", "cpu")
 DTYPE = os.environ.get("BENCH_SPEED_DTYPE", "float32")
+# Width and height of the pictures that go through the towers.
+SIDES = tuple(map(int, os.environ.get("BENCH_SPEED_PICTURE", "224x224").split("x")))
 NAMES = {"B32": "ViT-B-32", "B16": "ViT-B-16", "L14": "ViT-L-14"}
 
 
