@@ -72,7 +72,7 @@ class Settings:
         variable = f"{ENV}_DATA_{card.name.upper().replace('-', '_')}"
         raise DataError(
             f"{card.label} is not here (looked in {looked})",
-            f"{card.obtain.how} ({card.obtain.page}); then --data {card.name}=PATH, or {variable}=PATH, "
+            f"{card.how_to_get}; then --data {card.name}=PATH, or {variable}=PATH, "
             f'or `{card.name} = "PATH"` under [data] in bench.toml',
         )
 

@@ -47,6 +47,7 @@ def open_session(
     workers: int | None = None,
     limit: int = 0,
     compiled: bool = False,
+    folders: Places = (),
     executor: Executor = fill,
     progress: Listener | bool = False,
 ) -> Session:
@@ -63,6 +64,7 @@ def open_session(
         batch: inputs per forward pass; None is 64 on a CPU, and measured on a GPU.
         workers: decoding workers; as many as cores by default.
         limit: at most so many samples of each fold; 0 is all.
+        folders: folders of class folders that become datasets without a card; `session.folders` has their names.
         compiled: whether towers go through `torch.compile`.
         executor: what carries a plan out: this machine, or `bench.engine.ray.driver.OnRay`.
         progress: a function that is told (title, done, total) of all that lasts; True for bars, False for none.
@@ -95,6 +97,7 @@ def open_session(
         workers=workers,
         limit=limit,
         compiled=compiled,
+        folders=[Path(path) for path in _paths(folders)],
     )
 
     return Session(world, machine, executor, progress)

@@ -81,6 +81,11 @@ class Session:
         return self.world.catalog
 
     @property
+    def folders(self) -> tuple[str, ...]:
+        """The names of the datasets that are folders without a card."""
+        return tuple(self.world.folders)
+
+    @property
     def machine(self) -> Machine:
         """What may be used of the machine; looking for a GPU takes seconds, so it is done when this is asked for."""
         return self._machine()

@@ -20,6 +20,7 @@ from bench.cards.dataset_schema import Counts, DatasetCard
 from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
 from bench.cards.method_schema import MethodCard
+from bench.cards.problems import Problem, problems_of
 from bench.cards.prompt_schema import PromptCard
 from bench.cards.protocol_schema import ProtocolCard
 from bench.cards.table_schema import PaperCard, TableCard
@@ -65,10 +66,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class BrokenCard:
-    """A card, or a whole plug-in, that cannot be used."""
+    """A card, or a whole plug-in, that cannot be used; with what its schema found wrong, where that is the reason."""
 
     path: str
     reason: str
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass
@@ -270,7 +272,8 @@ def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
             card = _validate(raw, methods)
             _keep(card, raw, catalog, papers)
         except ValidationError as error:
-            catalog.broken.append(BrokenCard(str(raw.path), _in_words(error)))
+            problems = problems_of(error, SCHEMAS[raw.kind])
+            catalog.broken.append(BrokenCard(str(raw.path), "; ".join(each.says for each in problems), problems))
         except BenchError as error:
             catalog.broken.append(BrokenCard(str(raw.path), str(error)))
         except (ValueError, ArithmeticError, RecursionError, OSError) as error:  # facts that no schema foresees
@@ -380,12 +383,3 @@ def _claim(known: dict[str, Any], card: AnyCard, raw: _Raw, catalog: Catalog) ->
         raise BenchError(f"the {raw.kind} name {card.name!r} is taken by {taken}", "give yours another name")
     known[card.name] = card
     catalog.origins[raw.kind, card.name] = raw.origin
-
-
-def _in_words(error: ValidationError) -> str:
-    lines = []
-    for item in error.errors():
-        where = ".".join(str(part) for part in item["loc"])
-        found = "" if item["type"] in ("missing", "extra_forbidden") else f" (found {item['input']!r:.80})"
-        lines.append(f"{where}: {item['msg']}{found}" if where else f"{item['msg']}{found}")
-    return "; ".join(lines)

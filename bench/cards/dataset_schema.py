@@ -92,6 +92,7 @@ class DatasetCard(Card):
         inside: a dataset that holds the same files, so that the work is shared; used likewise.
         layouts: tried in order; the first whose `needs` all exist is read.
         captions: where captions of the samples lie, where there are any.
+        obtain: how others get the data; a set of one's own needs none.
     """
 
     kind: Literal["dataset"]
@@ -104,7 +105,7 @@ class DatasetCard(Card):
     labelled: bool = True
     layouts: tuple[Layout, ...] = Field(min_length=1)
     captions: Captions | None = None
-    obtain: Obtain
+    obtain: Obtain | None = None
     published: tuple[Published, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -134,6 +135,13 @@ class DatasetCard(Card):
                         f"counts.{who}.folds.{fold}: {counted(len(row), 'number')} for {counted(len(self.classes), 'class')}"
                     )
         return self
+
+    @property
+    def how_to_get(self) -> str:
+        """How a user gets the data, for the end of an error."""
+        if self.obtain is None:
+            return "check the folder, and the layouts in its card"
+        return f"{self.obtain.how} ({self.obtain.page})"
 
     @property
     def evaluated(self) -> Counts:

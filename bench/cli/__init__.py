@@ -18,7 +18,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "What there is: methods, datasets, tables, figures, prompt sets, protocols, face detectors.",
     ),
     "show": ("bench.cli.cards", "show", "One card, with every fact in it."),
-    "new": ("bench.cli.new", "new", "Write a method card and an adapter to start from."),
+    "new": ("bench.cli.new", "new", "Write a card to start from: a method, dataset, prompt set, paper or table."),
+    "check-card": (
+        "bench.cli.check_card",
+        "check_card",
+        "Whether a card can be used: what is wrong with it, line by line.",
+    ),
+    "schema": (
+        "bench.cli.check_card",
+        "schema",
+        "What cards may say, as JSON schemas, so that editors help to write them.",
+    ),
     "check-plugin": (
         "bench.cli.check_plugin",
         "check_plugin",

@@ -23,6 +23,14 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
     "--methods", multiple=True, metavar="NAMES", help="Rows to keep (NAME or NAME:AXIS=VALUE), or +NAME to add."
 )
 @click.option("--datasets", multiple=True, metavar="NAMES", help="Columns to keep or add.")
+@click.option(
+    "--data-folder",
+    "folders",
+    type=options.FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="A folder of class folders to evaluate on, without a card.",
+)
 @click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol for every cell: paper, native, ...")
 @click.option("--combine", type=click.Choice(COMBINES), help="How several prompts become one score.")
@@ -50,6 +58,7 @@ def run(
     tables: tuple[str, ...],
     methods: tuple[str, ...],
     datasets: tuple[str, ...],
+    folders: tuple[Path, ...],
     prompts: tuple[str, ...],
     protocol: str,
     combine: Any,
@@ -92,12 +101,13 @@ def run(
         workers=workers,
         limit=limit,
         compiled=compiled,
+        folders=folders,
         executor=options.executor_of(executor, address, gpus, replicas),
     )
     wanted: dict[str, Any] = {
         "table": tables,
         "methods": options.split_names(methods),
-        "datasets": options.split_names(datasets),
+        "datasets": [*options.split_names(datasets), *session.folders],
         "prompts": options.split_names(prompts),
         "protocol": protocol,
         "combine": combine,

@@ -49,7 +49,7 @@ def captions_of(card: DatasetCard, root: Path, samples: Sequence[Sample]) -> tup
         raise DataError(
             f"{card.name}: none of the {len(samples)} samples is named among the {len(texts)} captions of"
             f" {some(map(str, files))}",
-            f"{card.obtain.how} ({card.obtain.page})",
+            card.how_to_get,
         )
     return tuple(result)
 
@@ -60,7 +60,7 @@ def _files(card: DatasetCard, captions: Captions, root: Path) -> list[Path]:
     if not found:
         raise DataError(
             f"{card.name}: no captions below {root}: no file matches {captions.files!r}",
-            f"{card.obtain.how} ({card.obtain.page})",
+            card.how_to_get,
         )
     return [root / path for path in found]
 

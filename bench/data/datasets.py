@@ -109,7 +109,7 @@ def find_layout(card: DatasetCard, root: Path) -> Layout:
         DataError: there is no such root, or no layout is complete.
     """
     if not root.is_dir():
-        raise DataError(f"{card.name}: the root {root} is not a folder", f"{card.obtain.how} ({card.obtain.page})")
+        raise DataError(f"{card.name}: the root {root} is not a folder", card.how_to_get)
     lacking = []
     for layout in card.layouts:
         missing = [need for need in layout.needs if next(root.glob(need), None) is None]
@@ -118,7 +118,7 @@ def find_layout(card: DatasetCard, root: Path) -> Layout:
         lacking.append(f"  {layout.name}: no {', no '.join(missing)}")
     raise DataError(
         f"{card.name}: no layout of this dataset is complete below {root}:\n" + "\n".join(lacking),
-        f"{card.obtain.how} ({card.obtain.page})",
+        card.how_to_get,
     )
 
 
@@ -144,7 +144,7 @@ def check_counts(card: DatasetCard, split: Split, who: str = "evaluated") -> lis
 
 def _call(card: DatasetCard, layout: Layout, root: Path, fold: str) -> Samples:
     where = f"{card.name}, layout {layout.name!r}"
-    reader = _resolve(layout.reader, where)
+    reader = resolve_reader(layout.reader, where)
     options: dict[str, Any] = dict(layout.options)
     try:
         inspect.signature(reader).bind(root, card.classes, fold, **options)
@@ -200,7 +200,12 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _resolve(name: str, where: str) -> Reader:
+def resolve_reader(name: str, where: str) -> Reader:
+    """The function that a layout names.
+
+    Raises:
+        DataError: it cannot be imported, or there is none of that name.
+    """
     module, _, function = name.partition(":")
     try:
         reader: Reader = getattr(importlib.import_module(module), function)

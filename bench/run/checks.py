@@ -148,6 +148,9 @@ def standing_marks(plan: Plan, session: Session) -> list[Mark]:
     for corpus in {corpus.card.name: corpus for corpus in plan.corpora.values()}.values():
         if note := crops_note(corpus.root, corpus.card.label):
             marks.append(Mark(note=note, dataset=corpus.card.name))
+        if corpus.card.name in session.folders:
+            note = f"{corpus.card.label} is a folder without a card: its classes are what its folders are called"
+            marks.append(Mark(note=note, dataset=corpus.card.name))
     seen = set()
     for cell in plan.cells:
         card = cell.source.variant.card

@@ -26,6 +26,7 @@ from bench.cards.variant import Variant, parse, resolve
 from bench.data.corpus import Corpus, Fold, open_corpus
 from bench.data.datasets import unread_note
 from bench.data.digest import DigestCache, file_hashes
+from bench.data.folder_card import folder_card
 from bench.errors import DataError, WeightsError
 from bench.models.network import Network
 from bench.plan.keys import CorpusKey, corpus_key
@@ -48,6 +49,7 @@ def open_session(
     workers: int | None = None,
     limit: int = 0,
     compiled: bool = False,
+    folders: Sequence[Path] = (),
 ) -> Session:
     """Open this machine's world, or the miniature's; the one way in for every command.
 
@@ -61,6 +63,7 @@ def open_session(
         workers: hashing threads; as many as cores by default.
         limit: at most this many samples per fold of a test set; 0 is all.
         compiled: whether the towers that can go through `torch.compile` do.
+        folders: folders of class folders that become datasets without a card.
 
     Raises:
         BenchError: a folder or a settings file cannot be read.
@@ -71,7 +74,10 @@ def open_session(
     stated = machine_settings.load(data=data, weights=weights, store=store)
     settings = _miniature_with(data, weights, store) if mini else stated
     catalog.expect(settings.counts)
-    return Session(catalog, settings, dtype, limit, workers or cores(), compiled)
+    session = Session(catalog, settings, dtype, limit, workers or cores(), compiled)
+    for folder in folders:
+        session.add_folder(folder)
+    return session
 
 
 def miniature(store: Path | None = None) -> Settings:
@@ -124,6 +130,7 @@ class Session:
         warnings: lines for the user and the manifest, the store's among them.
         live: networks that the caller holds, by method.
         scratch: where artifacts go instead of the store when nobody shall keep them.
+        folders: names of datasets that are folders without a card.
     """
 
     catalog: Catalog
@@ -135,6 +142,7 @@ class Session:
     warnings: list[str] = field(default_factory=list)
     live: Mapping[str, Network] = field(default_factory=dict)
     scratch: Path | None = None
+    folders: list[str] = field(default_factory=list)
     _networks: dict[str, Network] = field(default_factory=dict)
     _corpora: dict[CorpusKey, Corpus] = field(default_factory=dict)
 
@@ -147,6 +155,17 @@ class Session:
     def digest_cache(self) -> DigestCache:
         """What is known of files that have not changed since."""
         return DigestCache(self.settings.store)
+
+    def add_folder(self, folder: Path) -> None:
+        """Make a folder of class folders a dataset.
+
+        Raises:
+            DataError: see `bench.data.folder_card`.
+        """
+        card = folder_card(folder, self.catalog.datasets, self.catalog.aliases.values())
+        self.catalog.datasets[card.name] = card
+        self.settings = replace(self.settings, data={**self.settings.data, card.name: folder})
+        self.folders.append(card.name)
 
     def warn(self, line: str) -> None:
         """Tell the user, and keep it for the manifest."""

@@ -61,4 +61,4 @@ def test_an_option_that_cannot_be_part_of_a_key_makes_a_broken_card(tmp_path: Pa
     text = 'kind = "method"\nname = "mine"\n[encoder]\nadapter = "a.b:C"\noptions = { since = VALUE }\n'
     (tmp_path / "mine.toml").write_text(text.replace("VALUE", value))
     (broken,) = load([tmp_path]).broken
-    assert "encoder.options: Value error, options are numbers, texts" in broken.reason
+    assert "encoder.options: options are numbers, texts" in broken.reason

@@ -52,7 +52,7 @@ def read(
     labels = Labels(classes, names or {}, skip)
     finder = MediaFinder(tree, root / base)
     for folder in sorted(name for name, kind in found.items() if kind is Kind.FOLDER):
-        index = labels.index(_word(folder), f"{root / base / folder}") if labelled else -1
+        index = labels.index(word_of(folder), f"{root / base / folder}") if labelled else -1
         if index is None:
             continue
         place = f"{base}/{folder}" if base else folder
@@ -71,5 +71,6 @@ def read(
     finder.require()
 
 
-def _word(folder: str) -> str:
+def word_of(folder: str) -> str:
+    """A class folder's name without the number that only sorts it."""
     return re.sub(r"^\d+[-_. ]+(?=\D)", "", folder)
