@@ -113,7 +113,8 @@ class Session:
             prompts: prompt sets; one where a table is named.
             protocol: the input protocol of every cell; each method's own by default.
             combine: how several prompts become one score; the prompt set's rule by default.
-            paper: whether the paper's numbers stand beside ours.
+            paper: whether the paper's numbers stand beside ours; a method that the table has no row of is then added to it, and the
+                table's own rows show the paper's numbers, without anybody else's weights.
             out: the folder that the record's folder is made in.
             allow_missing: unreadable samples that each dataset may have.
             allow_counts: whether class counts may differ from the card's.
@@ -122,7 +123,7 @@ class Session:
             BenchError: a name that no card has; data or weights that are not here; a sample that cannot be read. What has been
                 computed by then is in the store.
         """
-        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine)
+        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper)
         return self.filled(asked(request, self.catalog), paper, out, Allowances(allow_missing, allow_counts))
 
     def filled(
@@ -157,6 +158,7 @@ class Session:
         prompts: Names = (),
         protocol: str = "",
         combine: Combine | None = None,
+        paper: bool = False,
         measure: bool = True,
     ) -> Plan:
         """What `run` with the same arguments would do, and what it would take; nothing is run.
@@ -170,7 +172,7 @@ class Session:
         from bench.engine.pace import expected
         from bench.run.planner import plan
 
-        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine)
+        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper)
         work = plan(self.world, asked(request, self.catalog).cells(self.catalog))
         with heard_by(self.progress):
             cost = expected(work, self.world.store, self.machine) if measure and self._executor is fill else None

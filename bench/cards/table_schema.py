@@ -31,6 +31,7 @@ class Row(Facts):
         mark: a sign printed behind the label; the table's `notes` explain it.
         rank: whether the row competes for bold and underline; a rule is drawn above it where `rule` is true.
         shown: false for a row that only others are computed from.
+        printed: whether it shows the paper's own numbers, and nothing is run for it.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Row(Facts):
     rank: bool = True
     rule: bool = False
     shown: bool = True
+    printed: bool = False
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -86,6 +86,7 @@ def run(
     \b
     bench run --table 2                                  the paper's Table 2, from the datasets on disk
     bench run --table 1 --methods +mine --cards my/      a row of your own
+    bench run --table 1 --methods mine --paper --cards my/   your row beside the paper's numbers, nobody else's weights
     bench run --methods NAME:AXIS=VALUE,OTHER --datasets NAME,OTHER --prompts NAME,OTHER
     bench run --table A --device cuda:all                every GPU of this machine
     bench run --table A --executor ray --address head:6379 --device cuda
@@ -111,12 +112,13 @@ def run(
         "prompts": options.split_names(prompts),
         "protocol": protocol,
         "combine": combine,
+        "paper": show_paper,
     }
     if dry_run:
         plan = session.plan(**wanted, measure=measure)
         click.echo(json.dumps(plan.facts(), indent=1) if as_json else str(plan))
         return 0
-    record = session.run(**wanted, paper=show_paper, out=out, allow_missing=allow_missing, allow_counts=allow_counts)
+    record = session.run(**wanted, out=out, allow_missing=allow_missing, allow_counts=allow_counts)
     if as_json:
         click.echo(json.dumps({"record": str(record.path), "files": [str(path) for path in record.files]}, indent=1))
     else:

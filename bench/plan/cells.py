@@ -115,11 +115,11 @@ def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, c
 
 
 def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) -> dict[str, Source]:
-    """Row id -> source, for the rows that are run (arrow and mean rows are computed from others)."""
+    """Row id -> source, for the rows that are run (arrow and mean rows are computed from others, some are as printed)."""
     return {
         row.id: source_of(resolve(catalog.method(row.method), row.variant), row.prompts, row.protocol, catalog, choices)
         for row in table.rows
-        if row.method
+        if row.method and not row.printed
     }
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bench.cards.catalog import Catalog
 from bench.cards.prompt_schema import Combine
 from bench.cards.table_schema import TableCard
+from bench.cards.variant import parse
 from bench.errors import BenchError
 from bench.plan.cells import Cell, Choices, chosen_table, distinct_cells, free_table, sources
+
+# The sign of rows that show the paper's own numbers.
+PRINTED = "§"
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class Request:
         prompts: prompt sets: one for every cell of a paper's table, any number otherwise.
         protocol: input protocol for every cell.
         combine: how several prompts become one score.
+        paper: whether the paper's numbers stand beside ours. Methods that a table has no row of are then added to it, and its own
+            rows show the paper's numbers; nothing is run for them.
     """
 
     tables: Sequence[str] = ()
@@ -31,6 +37,7 @@ class Request:
     prompts: Sequence[str] = ()
     protocol: str = ""
     combine: Combine | None = None
+    paper: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,10 +77,26 @@ def asked(request: Request, catalog: Catalog) -> Asked:
             request.protocol,
             request.combine,
         )
-        tables = {ref: chosen_table(catalog.table(ref)[1], catalog, choices) for ref in request.tables}
-        return Asked(tables, choices)
+        return Asked({ref: _table(ref, request, choices, catalog) for ref in request.tables}, choices)
     if not request.methods or not request.datasets:
         raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
     names = [name.lstrip("+") for name in request.methods]
     table = free_table(names, request.datasets, request.prompts, catalog)
     return Asked({"run": table}, Choices(protocol=request.protocol, combine=request.combine))
+
+
+def _table(ref: str, request: Request, choices: Choices, catalog: Catalog) -> TableCard:
+    """One table with the rows and columns that are wanted."""
+    table = catalog.table(ref)[1]
+    own = {row.method for row in table.rows}
+    added = [name for name in request.methods if not name.startswith("+") and parse(name)[0] not in own]
+    if not (request.paper and table.printed and added) or len(added) < len(request.methods):
+        return chosen_table(table, catalog, choices)
+    whole = chosen_table(table, catalog, replace(choices, methods=tuple(f"+{name}" for name in added)))
+    known = {row.id for row in table.rows}
+    rows = tuple(
+        row.model_copy(update={"printed": True, "mark": row.mark or PRINTED}) if row.method and row.id in known else row
+        for row in whole.rows
+    )
+    result = whole.model_copy(update={"rows": rows, "notes": {**whole.notes, PRINTED: "as the paper prints it"}})
+    return result.as_read_from(table.path)

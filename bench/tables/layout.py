@@ -102,6 +102,8 @@ def _details(
 ) -> list[Sheet]:
     if detail == "interval":
         return [_ends(table, ours, "low"), _ends(table, ours, "high")]
+    if row.printed:
+        return []
     pieces: dict[str, tuple[Piece, ...]] = {}
     for dataset in table.datasets:
         found = [_detail(detail, row, dataset, metric, ours.get(dataset), printed) for metric in table.metrics]

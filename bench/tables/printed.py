@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from bench.cards.table_schema import TableCard
 from bench.errors import BenchError, UnknownName
+from bench.metrics.accuracy import Scores
 from bench.tables.grid import Emphasis
 
 _NUMBER = re.compile(r"(?P<mark>\*\*|_|)(?P<text>-?\d+(\.\d+)?)(?P=mark)")
@@ -48,6 +49,19 @@ class Printed:
     def get(self, row: str, dataset: str, metric: str) -> PrintedNumber | None:
         """One number, or None where the paper prints none."""
         return self.rows.get(row, {}).get(dataset, {}).get(metric)
+
+
+def as_printed(table: TableCard, printed: Printed) -> dict[str, dict[str, Scores]]:
+    """Row id -> dataset -> the paper's numbers, of the rows that show them instead of ours."""
+    return {
+        row.id: {
+            dataset: Scores(found["uar"].value, found["war"].value)
+            for dataset, found in printed.rows.get(row.id, {}).items()
+            if dataset in table.datasets and {"uar", "war"} <= found.keys()
+        }
+        for row in table.rows
+        if row.printed
+    }
 
 
 def read_printed(table: TableCard) -> Printed | None:

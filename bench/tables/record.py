@@ -19,7 +19,7 @@ from bench.tables.grid import Grid
 from bench.tables.latex import latex
 from bench.tables.layout import layout
 from bench.tables.markdown import markdown
-from bench.tables.printed import read_printed
+from bench.tables.printed import as_printed, read_printed
 from bench.tables.remarks import remarks_of
 from bench.tables.significance import unproved_leads
 
@@ -88,14 +88,16 @@ def _grid(
 ) -> Grid:
     card, rows = table_of(record, catalog, ref)
     values = values_of(rows, card.datasets, matrices, interval="interval" in details)
+    printed = None
+    if card.printed and ({"paper", "difference"} & set(details) or any(row.printed for row in card.rows)):
+        # The card as it was run may have fewer columns, and further rows, than the file beside it.
+        printed = read_printed(catalog.table(ref)[1])
+    if printed is not None:
+        values |= as_printed(card, printed)
     shown = {row.id: rows[row.id] for row in card.rows if row.shown and row.id in rows}
     remarks = remarks_of(record.manifest.marks, shown, values, card.notes)
     titles = {name: dataset.label for name, dataset in catalog.datasets.items()}
     titles |= {name: facts.title for name, facts in record.manifest.datasets.items()}
-    printed = None
-    if {"paper", "difference"} & set(details) and card.printed:
-        # The card as it was run may have fewer columns than the file beside it.
-        printed = read_printed(catalog.table(ref)[1])
     if printed is None:
         details = [detail for detail in details if detail not in ("paper", "difference")]
     unproved: frozenset[tuple[str, str, str]] = frozenset()
