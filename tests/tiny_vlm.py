@@ -111,6 +111,45 @@ def qwen(folder: Path) -> Path:
     return folder
 
 
+def idefics3(folder: Path) -> Path:
+    """Idefics3: SigLIP's tower and LLaMA; its processor takes pictures of any size and cuts them into pieces."""
+    from transformers import (
+        Idefics3Config,
+        Idefics3ForConditionalGeneration,
+        Idefics3ImageProcessor,
+        Idefics3Processor,
+    )
+
+    grid = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
+    names = ("<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>", *grid)
+    words = tokenizer(*names)
+    vision = {
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    text = {"model_type": "llama", "vocab_size": len(words), **TEXT}
+    config = Idefics3Config(
+        vision_config=vision,
+        text_config=text,
+        image_token_id=words.convert_tokens_to_ids("<image>"),
+        scale_factor=2,
+        pad_token_id=2,
+    )
+    torch.manual_seed(0)
+    _louder(Idefics3ForConditionalGeneration(config)).save_pretrained(folder)
+    pictures: Any = Idefics3ImageProcessor
+    sized = pictures(size={"longest_edge": 56}, max_image_size={"longest_edge": 28})
+    processor: Any = Idefics3Processor
+    processor(
+        image_processor=sized, tokenizer=words, image_seq_len=1, chat_template=TEMPLATE.replace("IMAGE", "<image>")
+    ).save_pretrained(folder)
+    return folder
+
+
 def _louder(model: Any) -> Any:
     """Random weights large enough for the picture to be heard in the answer."""
     for parameter in model.parameters():

@@ -6,7 +6,7 @@ A plug-in never shadows a built-in name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -19,7 +19,8 @@ from bench.cards.claims_schema import Claim, ClaimsCard, RunsClaim, SizeClaim
 from bench.cards.dataset_schema import Counts, DatasetCard
 from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
-from bench.cards.method_schema import MethodCard
+from bench.cards.hub_name import HubName, hub_name
+from bench.cards.method_schema import MethodCard, Question
 from bench.cards.problems import Problem, problems_of
 from bench.cards.prompt_schema import PromptCard
 from bench.cards.protocol_schema import ProtocolCard
@@ -89,7 +90,12 @@ class Paper:
 
 @dataclass
 class Catalog:
-    """All cards that were found, by kind and name, and all that are broken."""
+    """All cards that were found, by kind and name, and all that are broken.
+
+    Attributes:
+        hub: makes the card of a method that is named by its hub repository, given what a generator is asked; whoever opens the
+            catalog says where such folders lie.
+    """
 
     methods: dict[str, MethodCard] = field(default_factory=dict)
     datasets: dict[str, DatasetCard] = field(default_factory=dict)
@@ -100,9 +106,20 @@ class Catalog:
     papers: dict[str, Paper] = field(default_factory=dict)
     origins: dict[tuple[str, str], str] = field(default_factory=dict)
     broken: list[BrokenCard] = field(default_factory=list)
+    hub: Callable[[HubName, Question | None], MethodCard] | None = None
 
     def method(self, name: str) -> MethodCard:
-        """The method card of that name; raises `UnknownName` with the near ones."""
+        """The method card of that name, or the one made of the hub repository `hf:ORG/NAME`.
+
+        Raises:
+            UnknownName: there is none, with the near ones.
+            BenchError: the repository is not here, or its files do not say all that a card must.
+        """
+        named = None if name in self.methods or self.hub is None else hub_name(name)
+        if named is not None and self.hub is not None:
+            paper = next((paper.card for paper in self.papers.values() if paper.card.default), None)
+            self.methods[name] = card = self.hub(named, None if paper is None else paper.question)
+            self.origins["method", name] = str(card.path.parent)
         return _named("method", name, self.methods)
 
     def dataset(self, name: str) -> DatasetCard:

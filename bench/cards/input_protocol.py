@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 Triple = tuple[float, float, float]
 Orientation = Literal["stored", "shown"]
@@ -24,10 +24,12 @@ class Pixels(_Facts):
     Attributes:
         orientation: `stored` takes a file's pixels as the decoder gives them; `shown` turns them first as its metadata say (the EXIF
             orientation of a picture, the display matrix of a video), which is what viewers do.
-        resize: `squash` to S x S without regard to the aspect ratio, or `shortest` side to `resize_to`, then a centre
-            crop of S x S.
-        resize_to: the shortest side after `shortest`; None is S itself.
-        interpolation: as Pillow names it; always with Pillow's antialiasing unless `stage` is `tensor`.
+        resize: `squash` to a square of `resize_to` without regard to the aspect ratio, or `shortest` side to `resize_to`; then a
+            centre crop of S x S.
+        resize_to: None is S itself.
+        crop: where the centre crop begins when an odd number of pixels goes: half of it `rounded` to the even number, as torchvision
+            does, or `floored`, as transformers does.
+        interpolation: as Pillow names it; always with Pillow's antialiasing unless `stage` is `tensor`, which has no `lanczos`.
         mean: subtracted per channel after division by 255; None with `std` None leaves [0, 1] (the paper's protocol).
         std: divides per channel.
         stage: `image` resizes uint8 pictures as Pillow does, then normalises; `tensor` normalises first and resizes
@@ -38,19 +40,28 @@ class Pixels(_Facts):
     orientation: Orientation = "stored"
     resize: Literal["squash", "shortest"] = "squash"
     resize_to: int | None = Field(default=None, gt=0)
-    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    crop: Literal["rounded", "floored"] = "rounded"
+    interpolation: Literal["bilinear", "bicubic", "lanczos"] = "bilinear"
     mean: Triple | None = None
     std: Triple | None = None
     stage: Literal["image", "tensor"] = "image"
     version: int = 1
 
     @model_serializer(mode="wrap")
-    def _without_stored(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """`stored` was the rule before it had a name: it is left out, so that keys made then are found."""
+    def _without_firsts(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """`stored` and `rounded` were the rules before they had names: they are left out, so that keys made then are found."""
         facts: dict[str, Any] = serialize(self)
         if self.orientation == "stored":
             facts.pop("orientation", None)
+        if self.crop == "rounded":
+            facts.pop("crop", None)
         return facts
+
+    @model_validator(mode="after")
+    def _has_filter(self) -> Pixels:
+        if self.stage == "tensor" and self.interpolation == "lanczos":
+            raise ValueError("tensors are not resized with lanczos: use bilinear or bicubic, or stage = 'image'")
+        return self
 
 
 class FrameSampling(_Facts):

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from bench.cards.environment import EnvironmentFacts
 from bench.cards.head_training import HeadTraining
+from bench.cards.hub_name import PATTERN
 from bench.cards.input_protocol import FrameSampling, Pixels
 from bench.cards.schema import Card, Facts, Unknown, Weight
 
@@ -170,3 +171,9 @@ class MethodCard(Card):
         if (self.encoder.model == "generator") != (self.question is not None):
             raise ValueError("a generator, and nothing else, has a [question]")
         return self
+
+
+class HubMethodCard(MethodCard):
+    """The card of a method that a hub repository's own files describe; it is made, and never read from a TOML file."""
+
+    name: str = Field(pattern=PATTERN)

@@ -75,6 +75,7 @@ class Weight(Facts):
         url: a direct address, or
         hub: a Hugging Face repository, with `revision` pinned and `files` named.
         sha256: the file's hash, or a prefix of it (OpenAI's addresses carry the whole one).
+        git_blob: git's own id of the file, where it lies in a git repository and nobody states its sha256.
         manual: how to get it where no program may (a form, a drive link).
     """
 
@@ -83,5 +84,6 @@ class Weight(Facts):
     revision: str = ""
     files: tuple[str, ...] = ()
     sha256: str = ""
+    git_blob: str = ""
     licence: str = ""
     manual: str = ""

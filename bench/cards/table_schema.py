@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from bench.cards.method_schema import Question
 from bench.cards.schema import Card, Facts
 
 
@@ -126,6 +127,7 @@ class PaperCard(Card):
     Attributes:
         default: whether it is meant where a table is named without a paper.
         prompts: the prompt set of methods whose cards name none, where this is the default paper.
+        question: what a generator without a card is asked, likewise.
     """
 
     kind: Literal["paper"]
@@ -133,4 +135,5 @@ class PaperCard(Card):
     page: str = ""
     default: bool = False
     prompts: str = ""
+    question: Question | None = None
     notes: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.cards.hub_name import PREFIX
 from bench.cards.method_schema import MethodCard
 from bench.errors import BenchError, UnknownName
 
@@ -39,7 +40,9 @@ class Variant:
 
 def parse(ref: str) -> tuple[str, dict[str, str]]:
     """Split `name:axis=value,axis=value` into the method's name and the values asked for."""
-    name, _, rest = ref.partition(":")
+    hub = PREFIX if ref.strip().startswith(PREFIX) else ""
+    name, _, rest = ref.strip().removeprefix(hub).partition(":")
+    name = hub + name
     chosen: dict[str, str] = {}
     for part in filter(None, rest.split(",")):
         axis, equals, value = part.partition("=")
@@ -115,7 +118,7 @@ def _with_values(card: MethodCard, axes: Mapping[str, str]) -> MethodCard:
         own = {key: fact for key, fact in card.axes[axis][value].items() if key != "title"}
         facts = merged(facts, own)
     try:
-        result = MethodCard.model_validate(facts)
+        result = type(card).model_validate(facts)
     except ValidationError as error:
         item = error.errors()[0]
         where = ".".join(str(part) for part in item["loc"])

@@ -157,6 +157,7 @@ def show(*, name: str, as_json: bool, cards: tuple[Path, ...]) -> int:
 
 def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     """Everything a card states; a method variant with its axes merged, a prompt set with its texts written out."""
+    from bench.cards.hub_name import PREFIX
     from bench.cards.variant import parse, resolve
     from bench.errors import UnknownName
 
@@ -167,8 +168,8 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
     if name.lower() in figures:
         return _facts(figures[name.lower()])
     base, axes = parse(name)
-    if base in catalog.methods:
-        card = catalog.methods[base]
+    if base in catalog.methods or base.startswith(PREFIX):
+        card = catalog.method(base)
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}

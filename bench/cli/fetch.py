@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 )
 @options.cards
 def fetch(*, methods: tuple[str, ...], to: Path | None, confirmed: tuple[str, ...], cards: tuple[Path, ...]) -> int:
-    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, or a face detector).
+    """Download the weights of METHODS (NAME, NAME:AXIS=VALUE, a face detector, or hf:ORG/NAME[@REVISION]).
 
     Each file must have the hash that its card states. Where the card states none, the file's type is checked, its hash shown, and the
     file taken when you confirm that hash with --sha256.
@@ -51,10 +51,17 @@ def fetch(*, methods: tuple[str, ...], to: Path | None, confirmed: tuple[str, ..
 
 
 def wanted(ref: str, catalog: Catalog) -> list[tuple[str, str, Weight | None]]:
-    """The files of a method, of one variant of it, or of a face detector: whose, which, and what its card says of it."""
+    """The files of a method, of one variant of it, or of a face detector: whose, which, and what its card says of it.
+
+    A method named by its hub repository has one folder, which need not be here to be known.
+    """
+    from bench.cards.hub_name import hub_name
     from bench.cards.variant import parse, weight_files
+    from bench.models.hub import weight_of
 
     name, axes = parse(ref)
+    if name not in catalog.methods and (hub := hub_name(name)) is not None:
+        return [(name, hub.folder, weight_of(hub))]
     if name in catalog.detectors:
         return [(name, weight.file, weight) for weight in catalog.detectors[name].weights.values()]
     card = catalog.method(name)

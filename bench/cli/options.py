@@ -18,6 +18,8 @@ from bench.models.precision import PRECISIONS
 if TYPE_CHECKING:
     from bench.api.session import Session as Door
     from bench.cards.catalog import Catalog
+    from bench.cards.hub_name import HubName
+    from bench.cards.method_schema import MethodCard, Question
     from bench.engine.fill import Executor
     from bench.run.session import Session
 
@@ -167,7 +169,15 @@ def open_catalog(folders: Sequence[Path]) -> Catalog:
     catalog = load(folders)
     for broken in catalog.broken:
         log.warning("broken card, left out: %s: %s", broken.path, broken.reason)
+    catalog.hub = _hub_card
     return catalog
+
+
+def _hub_card(name: HubName, question: Question | None) -> MethodCard:
+    from bench.models.hub import method_card
+    from bench.settings import load
+
+    return method_card(name, question, settings=load())
 
 
 def open_session(world: Mapping[str, Any], **compute: Any) -> Session:

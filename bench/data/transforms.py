@@ -13,7 +13,11 @@ from bench.data.jpeg import Values
 from bench.errors import BenchError, DataError
 
 MAX_SIDE = 50_000
-RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+    "lanczos": Image.Resampling.LANCZOS,
+}
 
 
 def prepare(image: Image.Image | Values, pixels: Pixels, size: int) -> npt.NDArray[Any]:
@@ -43,7 +47,7 @@ def prepare(image: Image.Image | Values, pixels: Pixels, size: int) -> npt.NDArr
         image = _picture(image).resize((width, height), RESAMPLING[pixels.interpolation])
     values = np.asarray(image)
     if (width, height) != (size, size):
-        left, top = _crop_start(width, size), _crop_start(height, size)
+        left, top = _crop_start(width, size, pixels), _crop_start(height, size, pixels)
         values = values[top : top + size, left : left + size]
     return np.ascontiguousarray(_channels_first(values))
 
@@ -81,14 +85,14 @@ def _normalise(scaled: npt.NDArray[np.float32], pixels: Pixels) -> npt.NDArray[n
 
 def _resized(before: tuple[int, int], pixels: Pixels, size: int) -> tuple[int, int]:
     """Width and height after resizing; the longer side is truncated, as torchvision does."""
-    if pixels.resize == "squash":
-        return size, size
     short = pixels.resize_to or size
     if short < size:
         raise BenchError(
             f"the protocol resizes the shortest side to {short} and then crops {size} x {size}",
             f"set `resize_to` to {size} or more",
         )
+    if pixels.resize == "squash":
+        return short, short
     width, height = before
     longer = int(short * max(before) / min(before))
     if longer > MAX_SIDE:
@@ -100,9 +104,9 @@ def _channels_first(values: Values) -> Values:
     return values[..., :3].transpose(2, 0, 1)
 
 
-def _crop_start(side: int, size: int) -> int:
-    """Where a centre crop begins: torchvision rounds half to even."""
-    return round((side - size) / 2)
+def _crop_start(side: int, size: int, pixels: Pixels) -> int:
+    """Where a centre crop begins; `round` takes a half to the even number."""
+    return (side - size) // 2 if pixels.crop == "floored" else round((side - size) / 2)
 
 
 def _prepare_tensor(values: Values, pixels: Pixels, size: int, resized: tuple[int, int]) -> npt.NDArray[np.float32]:
@@ -118,6 +122,6 @@ def _prepare_tensor(values: Values, pixels: Pixels, size: int, resized: tuple[in
         wide = tensor.double()
         wide = interpolate(wide, (height, width), mode=pixels.interpolation, align_corners=False, antialias=False)
         tensor = wide.float()
-    left, top = _crop_start(width, size), _crop_start(height, size)
+    left, top = _crop_start(width, size, pixels), _crop_start(height, size, pixels)
     cropped: npt.NDArray[np.float32] = tensor[0, :, top : top + size, left : left + size].contiguous().numpy()
     return cropped

@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import logging
+import re
 import shutil
 import urllib.request
 from collections.abc import Collection
@@ -18,12 +19,12 @@ from pathlib import Path, PurePath
 from bench.cards.schema import Weight
 from bench.errors import WeightsError
 from bench.process.progress import bar
+from bench.settings import KNOWN_HASHES
 from bench.store.files import whole_file, write_whole
 
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20
-KNOWN = "known-hashes.json"
 WAITING = ".unconfirmed"
 FEWEST_DIGITS = 16
 # Ending -> what a file of that type may begin with; torch writes zip archives, and wrote pickles, which begin with 0x80.
@@ -92,7 +93,9 @@ def _settle(path: Path, facts: Weight, name: str, folder: Path, confirmed: Colle
         WeightsError: it is none of these, or another one.
     """
     found = _sha256(path)
-    if not facts.sha256 and not _first_hash(folder, name):
+    if facts.git_blob and not facts.sha256:
+        _check_blob(path, facts.git_blob, name)
+    elif not facts.sha256 and not _first_hash(folder, name):
         _check_type(path, name)
         vouched = [each for each in confirmed if len(each) >= FEWEST_DIGITS and found.startswith(each.lower())]
         if not vouched:
@@ -106,6 +109,25 @@ def _settle(path: Path, facts: Weight, name: str, folder: Path, confirmed: Colle
         if path.name.endswith(WAITING):
             path.unlink()
         raise
+
+
+def _check_blob(path: Path, stated: str, name: str) -> None:
+    """Compare a file with the id that git has for it: the SHA-1 of its length and bytes.
+
+    Raises:
+        WeightsError: it is another file.
+    """
+    hasher = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            hasher.update(chunk)
+    if hasher.hexdigest() != stated.lower():
+        if path.name.endswith(WAITING):
+            path.unlink()
+        raise WeightsError(
+            f"what is to be {name} is the git blob {hasher.hexdigest()}, and its card states {stated}",
+            "the file has changed; do not use it unseen",
+        )
 
 
 def _check_type(path: Path, name: str) -> None:
@@ -149,7 +171,7 @@ def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
 
     beside = target.with_name(f".{target.name}.partial")
     try:
-        revision = facts.revision or _first_revision(facts.hub, folder)
+        revision = facts.revision if _is_commit(facts.revision) else _first_revision(facts.hub, facts.revision, folder)
         snapshot_download(facts.hub, revision=revision, allow_patterns=list(facts.files) or None, local_dir=beside)
     except Exception as error:
         raise WeightsError(
@@ -163,15 +185,21 @@ def _from_hub(facts: Weight, target: Path, name: str, folder: Path) -> None:
     beside.replace(target)
 
 
-def _first_revision(hub: str, folder: Path) -> str:
-    """The commit that a repository stood at when it was first asked for; remembered, so that it stays that one."""
-    key = f"{hub}@main"
+def _is_commit(revision: str) -> bool:
+    """Whether it is a commit, or the beginning of one; a branch or a tag may be another commit tomorrow."""
+    return re.fullmatch(r"[0-9a-f]+", revision) is not None
+
+
+def _first_revision(hub: str, revision: str, folder: Path) -> str:
+    """The commit that a repository, or a branch or tag of it, stood at when it was first asked for; remembered, so that it stays."""
+    key = f"{hub}@{revision or 'main'}"
     known = _first_hash(folder, key)
     if not known:
         from huggingface_hub import HfApi
 
-        known = str(HfApi().model_info(hub).sha)
-        log.warning("%s: its card pins no revision; taken and remembered is today's, %s", hub, known)
+        api = HfApi()
+        known = str((api.model_info(hub, revision=revision) if revision else api.model_info(hub)).sha)
+        log.warning("%s: no commit is pinned; taken and remembered is today's, %s", hub, known)
         _remember(folder, key, known)
     return known
 
@@ -209,12 +237,12 @@ def _first_hash(folder: Path, name: str) -> str:
 
 def _remember(folder: Path, name: str, found: str) -> None:
     known = {**_hashes(folder), name: found}
-    write_whole(folder / KNOWN, json.dumps(known, indent=1, sort_keys=True))
+    write_whole(folder / KNOWN_HASHES, json.dumps(known, indent=1, sort_keys=True))
 
 
 def _hashes(folder: Path) -> dict[str, str]:
     try:
-        hashes: dict[str, str] = json.loads((folder / KNOWN).read_text())
+        hashes: dict[str, str] = json.loads((folder / KNOWN_HASHES).read_text())
     except (OSError, ValueError):
         return {}
     return hashes

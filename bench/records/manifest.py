@@ -108,6 +108,14 @@ class ServedFacts(Part):
     protocol: str
 
 
+class RepositoryFacts(Part):
+    """A hub repository as it lay on the machine: its commit, empty where nothing states it, and the sha256 of each of its files."""
+
+    repository: str
+    revision: str
+    files: dict[str, str]
+
+
 class NetworkFacts(Part):
     """A network, and the pixels that it saw.
 
@@ -116,6 +124,7 @@ class NetworkFacts(Part):
         environment: hash of the environment of its own, where it has one.
         options: keywords of the class.
         weights: role -> sha256; `files` has the paths.
+        repositories: role -> hub repository, for weights that were named by it.
         dtype: precision of the towers, `compiled` where they went through `torch.compile`.
         protocol: the input protocol as a card states it.
         size: side of the input in pixels.
@@ -134,6 +143,7 @@ class NetworkFacts(Part):
     protocol: dict[str, Any]
     size: int
     files: dict[str, str]
+    repositories: dict[str, RepositoryFacts] = {}
     artifact: str
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.cards.hub_name import PREFIX
 from bench.cards.variant import weight_files
 from bench.crops.load import Detector, load_detector, missing_here
 from bench.crops.look import length_note
@@ -28,6 +29,9 @@ def state_of(session: Session, names: Sequence[str], look: FaceLook) -> dict[str
         UnknownName: neither a dataset nor a method has that name.
     """
     catalog = session.catalog
+    for name in names:
+        if name.startswith(PREFIX):
+            catalog.method(name)
     known = (*catalog.datasets, *catalog.methods)
     for name in names:
         if name not in known:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from bench.cards.hub_name import hub_name
 from bench.cards.table_schema import TableCard
 from bench.cards.variant import Variant
 from bench.crops.manifest import crops_facts
 from bench.data.corpus import Corpus
 from bench.engine.fill import Lost
+from bench.models.network import Network
 from bench.plan.cells import Source
 from bench.plan.keys import vision_key
 from bench.plan.plan import Plan
@@ -19,13 +21,14 @@ from bench.records.manifest import (
     MethodFacts,
     NetworkFacts,
     PromptFacts,
+    RepositoryFacts,
     RowFacts,
     ServedFacts,
     TableFacts,
     TrainingFacts,
 )
 from bench.run.heads import Heads
-from bench.run.session import Session
+from bench.run.session import Session, checkpoint_files
 
 
 def table_facts(table: TableCard, rows: Mapping[str, Source]) -> TableFacts:
@@ -74,11 +77,30 @@ def network_facts(plan: Plan, session: Session) -> list[NetworkFacts]:
             protocol=work.protocol.model_dump(mode="json"),
             size=work.network.facts.size,
             files={role: str(path) for role, path in work.network.weights.items()},
+            repositories=_repositories(work.network, session),
             artifact=f"{work.key.step}/{work.key.hash}",
         )
         for key, work in plan.vision.items()
         if key in served
     ]
+
+
+def _repositories(network: Network, session: Session) -> dict[str, RepositoryFacts]:
+    """The hub repositories among a network's weights, by role."""
+    found: dict[str, RepositoryFacts] = {}
+    for role, weight in network.facts.weights.items():
+        name = hub_name(weight)
+        if name is not None and role in network.weights:
+            repository = session.settings.repository(name)
+            found[role] = RepositoryFacts(
+                repository=name.repository,
+                revision=repository.revision,
+                files={
+                    file.relative_to(repository.path).as_posix(): session.weight_hash(file)
+                    for file in checkpoint_files(repository.path)
+                },
+            )
+    return found
 
 
 def method_facts(plan: Plan, session: Session, heads: Heads) -> dict[str, MethodFacts]:

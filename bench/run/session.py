@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from bench.data.datasets import unread_note
 from bench.data.digest import DigestCache, file_hashes
 from bench.data.folder_card import folder_card
 from bench.errors import DataError, WeightsError
+from bench.models.hub import method_card
 from bench.models.network import Network
 from bench.plan.keys import CorpusKey, corpus_key
 from bench.plan.trainings import training_of
@@ -74,6 +75,7 @@ def open_session(
     stated = machine_settings.load(data=data, weights=weights, store=store)
     settings = _miniature_with(data, weights, store) if mini else stated
     catalog.expect(settings.counts)
+    catalog.hub = partial(method_card, settings=settings)
     session = Session(catalog, settings, dtype, limit, workers or cores(), compiled)
     for folder in folders:
         session.add_folder(folder)
@@ -94,7 +96,15 @@ def miniature(store: Path | None = None) -> Settings:
     cache = machine_settings.cache_home()
     world = build(cache / "mini")
     where = store or Path(os.environ.get(f"{machine_settings.ENV}_STORE") or cache / "mini-store")
-    return Settings(where, (world.weights,), world.data, (), world.counts, world.training, miniature=True)
+    return Settings(
+        where,
+        (world.weights,),
+        hub_cache=machine_settings.hub_cache_of(os.environ),
+        data=world.data,
+        counts=world.counts,
+        training=world.training,
+        miniature=True,
+    )
 
 
 def _miniature_with(data: Sequence[str], weights: Sequence[Path], store: Path | None) -> Settings:
@@ -247,7 +257,7 @@ class Session:
         Raises:
             WeightsError: it cannot be read.
         """
-        files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+        files = checkpoint_files(path)
         found = file_hashes([str(file) for file in files], self.digest_cache, self.workers)
         for digest in found:
             if isinstance(digest, DataError):
@@ -258,6 +268,15 @@ class Session:
         for file, digest in zip(files, found, strict=True):
             hasher.update(str(file.relative_to(path)).encode() + b"\0" + bytes(digest))  # type: ignore[arg-type]
         return hasher.hexdigest()
+
+
+def checkpoint_files(path: Path) -> list[Path]:
+    """A checkpoint file, or the files of a folder, sorted; what a download tool keeps in hidden folders there is none of them."""
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        file for file in path.rglob("*") if file.is_file() and not file.relative_to(path).parts[0].startswith(".")
+    )
 
 
 def limited(corpus: Corpus, limit: int) -> Corpus:

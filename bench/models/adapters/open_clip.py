@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from bench.errors import UnknownName, WeightsError
 from bench.models import checkpoint
-from bench.models.adapters import clip_tower
+from bench.models.adapters import clip_tower, open_clip_folder
 from bench.models.tensors import check_images, torch_dtype
 from bench.models.torchscript import is_torchscript
 
@@ -43,7 +43,8 @@ class OpenClip:
         weights: `model` -> checkpoint file or hub folder; `tokenizer` -> folder with a Hugging Face tokenizer.
         device: torch's name.
         dtype: `float32`, `float16` or `bfloat16`; outputs are float32 in any case.
-        architecture: name of an open_clip network, or empty for OpenAI's layout.
+        architecture: name of an open_clip network, `open_clip_config.json` for the one that this file of the weights folder
+            describes, or empty for OpenAI's layout.
         activation: `quick_gelu` or `gelu`, as the weights were trained. Empty: quick-GELU for OpenAI's layout, the
             named network's own otherwise.
         container: key under which a pickled file keeps the weights.
@@ -119,12 +120,17 @@ def _named(architecture: str, state: checkpoint.StateDict, source: Path, device:
     from open_clip.convert import convert_state_dict
     from open_clip.model import convert_to_custom_text_state_dict
 
-    if architecture not in open_clip.list_models():
+    described = architecture == open_clip_folder.CONFIG
+    if not described and architecture not in open_clip.list_models():
         raise UnknownName("open_clip architecture", architecture, open_clip.list_models())
     precision = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16"}[dtype]
     with checkpoint.uninitialized(), _no_warnings():
         model = open_clip.create_model(
-            architecture, load_weights=False, pretrained_text=False, precision=precision, device=device
+            f"local-dir:{source}" if described else architecture,
+            load_weights=False,
+            pretrained_text=False,
+            precision=precision,
+            device=device,
         )
     state = convert_state_dict(model, state)
     if hasattr(model, "text"):
@@ -154,7 +160,10 @@ def _tokenizer(architecture: str, weights: Mapping[str, Path]) -> Tokenizer:
     import open_clip
     from open_clip.tokenizer import HFTokenizer
 
-    text = open_clip.get_model_config(architecture)["text_cfg"]
+    if architecture == open_clip_folder.CONFIG:
+        text = open_clip_folder.config_of(weights["model"])["model_cfg"]["text_cfg"]
+    else:
+        text = open_clip.get_model_config(architecture)["text_cfg"]
     settings = text.get("tokenizer_kwargs") or {}
     context = text.get("context_length", 77)
     if not text.get("hf_tokenizer_name"):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, WeightsError
 from bench.models.adapters.prompt_cache import PromptCache
+from bench.models.adapters.transformers_folder import check_report
 from bench.models.tensors import torch_dtype
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class ImageTextToText:
     ) -> None:
         folder = weights["model"]
         self._device, self._dtype = device, torch_dtype(dtype)
-        self._processor = _opened(folder)
+        self._processor = opened(folder)
         self._tokenizer = self._processor.tokenizer
         self._tokenizer.padding_side = "left"
         if not prompt and not getattr(self._processor, "chat_template", None):
@@ -221,7 +222,8 @@ def _lengthened(inputs: Mapping[str, Tensor], rows: Tensor) -> dict[str, Tensor]
     return longer
 
 
-def _opened(folder: Path) -> Any:
+def opened(folder: Path) -> Any:
+    """A hub folder's processor; raises `WeightsError` where it holds none that can be loaded without code from it."""
     from transformers import AutoProcessor
 
     processors: Any = AutoProcessor
@@ -247,10 +249,5 @@ def _loaded(folder: Path, dtype: Any) -> Any:
             f"{folder} holds no image-text-to-text model that can be loaded: {type(error).__name__}: {error}",
             "give a hub folder of a model that this version of transformers knows; code from the folder is not run",
         ) from error
-    wrong = {what: sorted(map(str, report.get(f"{what}_keys", ()))) for what in ("missing", "unexpected", "mismatched")}
-    problems = [f"{len(keys)} {what}: {', '.join(keys[:8])}" for what, keys in wrong.items() if keys]
-    if problems:
-        raise WeightsError(
-            f"the weights in {folder} do not fit {type(model).__name__}: {'; '.join(problems)}", "download them again"
-        )
+    check_report(report, model, folder)
     return model
