@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
-from typing import overload
+from typing import Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,11 @@ TOGETHER = 4096
 # A path that has no UTF-8 keeps its bytes.
 CODE = ("utf-8", "surrogateescape")
 
-# What a sample's media is, and what its two numbers say: nothing; the offset and length of a slice, -1 for one that is open; which of
-# the lists of names is a clip's, and how many frames are stated.
-WHOLE, SLICE, GRAY48, FRAMES, VIDEO = range(5)
+# What a sample's media is, and what its two numbers say: nothing; the offset and length of a slice, -1 for one that is open; the
+# row and column of a table; which of the lists of names is a clip's, and how many frames are stated.
+WHOLE, SLICE, GRAY48, PARQUET, FRAMES, VIDEO = range(6)
+SLICES: dict[int, Literal["image", "gray48", "parquet"]] = {SLICE: "image", GRAY48: "gray48", PARQUET: "parquet"}
+BY_CODEC = {codec: kind for kind, codec in SLICES.items()}
 NOTHING = np.zeros((2, 1), np.int64)
 
 
@@ -173,7 +175,7 @@ class Samples(Sequence[Sample]):
             elif kind == FRAMES:
                 yield Frames(path, self._frames[first], second)
             else:
-                yield Still(Blob(path, first, None if second < 0 else second, "gray48" if kind == GRAY48 else "image"))
+                yield Still(Blob(path, first, None if second < 0 else second, SLICES[kind]))
 
 
 def gathered(samples: Iterable[Sample]) -> Samples:
@@ -238,8 +240,7 @@ class _Gathering:
         blob = media.blob
         if blob.whole:
             return (WHOLE, *self._place(blob.file), 0, 0)
-        kind = GRAY48 if blob.codec == "gray48" else SLICE
-        return (kind, *self._place(blob.file), blob.offset, -1 if blob.length is None else blob.length)
+        return (BY_CODEC[blob.codec], *self._place(blob.file), blob.offset, -1 if blob.length is None else blob.length)
 
     def _place(self, path: str) -> tuple[int, bytes]:
         at = path.rfind("/") + 1

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.cards.input_protocol import Orientation
-from bench.data import jpeg
+from bench.data import jpeg, parquet_rows
 from bench.data.formats import lacking, pillow
 from bench.data.samples import Blob
 from bench.data.video import MAX_PIXELS
@@ -26,8 +26,13 @@ def read(blob: Blob) -> bytes:
     """The bytes of a blob.
 
     Raises:
-        DataError: the file cannot be read, is empty, or ends before the blob does.
+        DataError: the file cannot be read, is empty, or ends before the blob does; see `parquet_rows.value` for a table's.
     """
+    if blob.codec == "parquet":
+        data = parquet_rows.value(blob.file, blob.offset, blob.length or 0)
+        if not data:
+            raise DataError(f"{_name(blob)} is empty (zero bytes)", parquet_rows.FETCH)
+        return data
     try:
         with blob.path.open("rb") as file:
             if blob.offset:
@@ -73,7 +78,7 @@ def decoded(data: bytes, blob: Blob, orientation: Orientation = "stored") -> Ima
     Raises:
         DataError: as for `picture`.
     """
-    quick = jpeg.decoded(data) if blob.codec == "image" else None
+    quick = jpeg.decoded(data) if blob.pictured else None
     return _converted(data, blob, orientation) if quick is None else quick
 
 
@@ -138,6 +143,8 @@ def _gray48(data: bytes, blob: Blob) -> Image.Image:
 
 
 def _name(blob: Blob) -> str:
+    if blob.codec == "parquet":
+        return f"{blob.path} (row {blob.offset})"
     if blob.offset == 0 and blob.length is None:
         return str(blob.path)
     return f"{blob.path} (bytes {blob.offset} to {blob.offset + (blob.length or 0)})"

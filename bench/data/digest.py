@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 def digest(blob: Blob) -> bytes:
-    """Blake2b, 16 bytes, of a blob's bytes; preceded by its codec where that is not `image`.
+    """Blake2b, 16 bytes, of a blob's bytes; preceded by its codec where they are no picture file's.
 
     Raises:
         DataError: the blob cannot be read.
@@ -42,7 +42,7 @@ def digest(blob: Blob) -> bytes:
 def digest_of(blob: Blob, data: bytes) -> bytes:
     """`digest` of bytes that were read already."""
     hasher = hashlib.blake2b(digest_size=BYTES)
-    if blob.codec != "image":
+    if not blob.pictured:
         hasher.update(f"{blob.codec}\0".encode())
     hasher.update(data)
     return hasher.digest()
@@ -264,7 +264,7 @@ def _stamp(file: str) -> _Stamp | DataError:
 
 def _seen(blob: Blob) -> Seen:
     data = read(blob)
-    pictured = blob.codec == "image" and suffix(blob.file) not in VIDEOS
+    pictured = blob.pictured and suffix(blob.file) not in VIDEOS
     return Seen(digest_of(blob, data), of_picture(data) if pictured else UPRIGHT)
 
 

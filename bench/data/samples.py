@@ -15,24 +15,30 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Blob:
-    """Some bytes on disk: a whole file, or a slice of one (a member of a tar, a field of a CSV).
+    """Some bytes on disk: a whole file, a slice of one (a member of a tar, a field of a CSV), or a value in a Parquet file.
 
     Attributes:
         file: where they are.
-        offset: first byte.
-        length: number of bytes; None is the rest of the file.
-        codec: `image` is anything Pillow opens; `gray48` is FER2013's text of 48x48 grey values in decimal.
+        offset: first byte; the row, for `parquet`.
+        length: number of bytes; None is the rest of the file; the number of the leaf column, for `parquet`.
+        codec: `image` is anything Pillow opens; `gray48` is FER2013's text of 48x48 grey values in decimal; `parquet` is an
+            image too, which is no slice since Parquet compresses: its two numbers say where it is in the table.
     """
 
     file: str
     offset: int = 0
     length: int | None = None
-    codec: Literal["image", "gray48"] = "image"
+    codec: Literal["image", "gray48", "parquet"] = "image"
 
     @property
     def path(self) -> Path:
         """The file."""
         return Path(self.file)
+
+    @property
+    def pictured(self) -> bool:
+        """Whether the bytes are a picture's, or a video's, file: their digest is then that of the same file in a folder."""
+        return self.codec != "gray48"
 
     @property
     def whole(self) -> bool:

@@ -33,7 +33,7 @@ def test_a_repository_runs_by_its_name_and_the_record_names_its_files(world: Wor
     assert (stated["repository"], stated["revision"]) == ("toy/clip", COMMIT)
     files = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
     assert stated["files"] == files
-    shown = world.call("table", str(world.records()[-1]))
+    shown = world.call("table", "--run", str(world.records()[-1]))
     assert shown.code == 0 and "toy/clip" in shown.out
 
 
