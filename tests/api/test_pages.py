@@ -1,4 +1,4 @@
-"""The Python blocks of the README and of the page about Python run as they are written, one after the other."""
+"""The Python blocks of the README and of the pages about Python and the hub run as they are written, one after the other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def blocks(page: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md", "docs/hub.md"])
 def test_python_blocks(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "page"}

@@ -211,6 +211,16 @@ def test_a_folder_that_says_nothing_leads_to_a_card(tmp_path: Path) -> None:
     assert "bench new method" in caught.value.fix
 
 
+def test_a_text_tower_of_another_repository_is_not_fetched_on_the_way(tmp_path: Path) -> None:
+    folder = tiny_dual.open_clip(tmp_path / "toy" / "open_clip")
+    path = folder / "open_clip_config.json"
+    facts = json.loads(path.read_text())
+    facts["model_cfg"]["text_cfg"]["hf_model_name"] = "some/bert"
+    path.write_text(json.dumps(facts))
+    with pytest.raises(BenchError, match="some/bert"):
+        card_of(tmp_path, "open_clip")
+
+
 def test_weights_that_do_not_fit_are_named(weights: Path, tmp_path: Path) -> None:
     root = changed(weights, tmp_path, "config.json", projection_dim=8)
     with pytest.raises(WeightsError, match="projection"):

@@ -41,6 +41,8 @@ def facts_of(folder: Path) -> dict[str, Any]:
 
     facts = config_of(folder)
     where = folder / CONFIG
+    if other := facts["model_cfg"]["text_cfg"].get("hf_model_name"):
+        raise BenchError(f"{where}: the text tower is that of another repository, {other!r}, which is not in this one")
     side = facts["model_cfg"]["vision_cfg"].get("image_size", 224)
     side = side[0] if isinstance(side, list) and len(set(side)) == 1 else side
     if not isinstance(side, int):
