@@ -84,7 +84,9 @@ def align(folder: Path) -> Path:
         "depth_coefficient": 1.0,
     }
     torch.manual_seed(3)
-    AlignModel(AlignConfig(text_config=text, vision_config=vision, projection_dim=16)).save_pretrained(folder)
+    AlignModel(
+        AlignConfig(text_config=text, vision_config=vision, projection_dim=16, temperature_init_value=0.5)
+    ).save_pretrained(folder)
     pictures: Any = EfficientNetImageProcessor
     pictures(
         size={"height": 40, "width": 40},
