@@ -139,7 +139,11 @@ class Samples(Sequence[Sample]):
     def __getitem__(self, index: int | slice) -> Sample | Samples:
         if isinstance(index, slice):
             start, stop, step = index.indices(len(self))
-            return self._part(start, max(start, stop)) if step == 1 else self.take(np.array(range(start, stop, step), np.int64))
+            return (
+                self._part(start, max(start, stop))
+                if step == 1
+                else self.take(np.array(range(start, stop, step), np.int64))
+            )
         at = range(len(self))[index]
         return next(self._part(at, at + 1)._made())
 
