@@ -12,9 +12,7 @@ from bench.cards.schema import Weight
 from bench.errors import BenchError
 from bench.settings import Settings
 
-CARD = (
-    "write a card for it: `bench new method NAME` makes one to fill in, and its [encoder.weights] may name this folder"
-)
+CARD = "write a card for it: `bench new NAME` makes one to fill in, and its [encoder.weights] may name this folder"
 # What a model is built of: settings and vocabularies, and the weights in one format that holds no code.
 FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors", "*.tiktoken")
 

@@ -208,7 +208,7 @@ def test_a_folder_that_says_nothing_leads_to_a_card(tmp_path: Path) -> None:
     (tmp_path / "toy" / "clip").mkdir(parents=True)
     with pytest.raises(BenchError, match=r"neither open_clip_config\.json nor config\.json") as caught:
         card_of(tmp_path, "clip")
-    assert "bench new method" in caught.value.fix
+    assert "bench new NAME" in caught.value.fix
 
 
 def test_a_text_tower_of_another_repository_is_not_fetched_on_the_way(tmp_path: Path) -> None:
