@@ -52,9 +52,10 @@ def batches(
     """
     import pyarrow as pa
 
+    damaged = (pa.ArrowException, OSError)  # a generator that is left over is closed when the module is gone already
     try:
         yield from file.iter_batches(batch_size=rows, row_groups=groups, columns=list(columns), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except damaged as error:
         raise DataError(f"{path} is damaged: {_first_line(error)}", FETCH) from None
 
 
