@@ -5,7 +5,7 @@ BIN := .venv/bin
 PAPER := 1 2 3 4 5 A B
 INSTALLED := .venv/installed
 
-.PHONY: demo test faults lint types gate bench gpu install clean
+.PHONY: demo test faults lint types gate bench gpu docs install clean
 
 demo: install  ## the paper's Table 2, filled from the miniature
 	$(BIN)/bench run --table 2 --mini --paper
@@ -40,6 +40,9 @@ gpu: install  ## what only a GPU shows: the same rows, and how fast; about ten m
 		$(BIN)/pytest tests/speed/test_end_to_end.py -k bare_tower --benchmark-only -s
 	BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_GENERATOR=2560,32,64 \
 		$(BIN)/pytest tests/speed/test_generator.py --benchmark-only -s
+
+docs: install  ## the documentation as a site that is read from its folder, build/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 install: $(INSTALLED)
 

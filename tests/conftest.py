@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from small_world import Answer, World, write_datasets, write_weights
 
@@ -34,12 +37,17 @@ LONGEST = (
     "test_mini_making.py",
     "test_mini_world.py",
 )
+# The pages need what `test_miniature.py` computes, and would wait for it.
+LAST = "test_pages.py"
+TABLES = ("1", "2", "3", "4", "5", "A", "B")
+# glibc gives large blocks back at once and asks for them anew at every layer: six hundredths of the towers' time.
+KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest files first; see `LONGEST`. Within a file, and among the others, nothing changes its place."""
-    places = {name: place for place, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+    """The longest files first, see `LONGEST`, and `LAST` last. Within a file, and among the others, all keep their place."""
+    places = {name: place for place, name in enumerate(LONGEST)} | {LAST: len(LONGEST) + 1}
+    items.sort(key=lambda item: places.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture
@@ -83,3 +91,24 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def miniature_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole paper on the miniature, run from cold once for all test processes: a folder with its `store` and its `runs`.
+
+    Whoever works on a page names a folder in MINIATURE_RUN, which is filled the first time and found the next.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    root = Path(os.environ.get("MINIATURE_RUN") or shared / "miniature-run")
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / "lock"):
+        if not (root / "runs").is_dir():
+            tables = [part for name in TABLES for part in ("--table", name)]
+            places = ["--store", str(root / "store"), "--out", str(root / "runs")]
+            run = [sys.executable, "-m", "bench.cli", "run", *tables, "--mini", *places]
+            done = subprocess.run(run, env=os.environ | KEEP_MEMORY, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stderr
+    return root

@@ -1,0 +1,65 @@
+"""What the site shows beside `docs/`: pages that lie elsewhere in the checkout, and the commands as click knows them."""
+
+from __future__ import annotations
+
+import html
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+
+from bench.cli import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parents[2]
+# Page of the site -> file of the checkout.
+PAGES = {"speed.md": "results/performance.md"}
+OPTIONS = re.compile(r"^<!-- options of bench ([\w-]+) -->$", re.MULTILINE)
+
+
+def on_files(files: Files, *, config: MkDocsConfig) -> Files:
+    """Add the pages that lie elsewhere."""
+    for page, file in PAGES.items():
+        files.append(File.generated(config, page, abs_src_path=str(ROOT / file)))
+    return files
+
+
+def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
+    """Put a command's usage, description and options in the place of its comment.
+
+    Raises:
+        PluginError: the page of commands lacks one, or has one that is not there.
+    """
+    if page.file.src_uri != "commands.md":
+        return markdown
+    found = OPTIONS.findall(markdown)
+    if sorted(found) != sorted(COMMANDS):
+        raise PluginError(f"{page.file.src_uri}: has {sorted(found)}, where the commands are {sorted(COMMANDS)}")
+    return OPTIONS.sub(lambda match: described(match[1]), markdown)
+
+
+def described(name: str) -> str:
+    """A command in Markdown, from what `bench NAME --help` prints."""
+    command = cli.get_command(click.Context(cli, info_name="bench"), name)
+    assert command is not None
+    parent = click.Context(cli, info_name="bench")
+    context = click.Context(command, parent=parent, info_name=name, **command.context_settings)
+    usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
+    lines = ["```text", usage, "```", "", *_paragraphs(command.help or "")]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
+            lines += [f"`{record[0]}`", f":   {html.escape(record[1], quote=False)}", ""]
+    return "\n".join(lines)
+
+
+def _paragraphs(text: str) -> list[str]:
+    """A help text: paragraphs, and what stands behind a backspace as it is."""
+    lines: list[str] = []
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        kept, behind, rest = paragraph.partition("\b\n")
+        lines += ["```text", *rest.splitlines(), "```", ""] if behind else [kept, ""]
+    return lines
