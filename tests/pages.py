@@ -63,7 +63,7 @@ def steps(language: str, source: str) -> Iterator[Step]:
     head, *parts = re.split(r"^\$ ", source, flags=re.MULTILINE)
     assert not head, f"a console block begins with '$ ', not with {head!r}"
     for part in parts:
-        command, _, prints = part.replace("\\\n", " ").partition("\n")
+        command, _, prints = part.replace("\\\n", "").partition("\n")
         yield Step(command, prints)
 
 

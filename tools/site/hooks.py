@@ -18,7 +18,7 @@ from bench.cli import COMMANDS, cli
 ROOT = Path(__file__).resolve().parents[2]
 # Page of the site -> file of the checkout.
 PAGES = {"speed.md": "results/performance.md"}
-OPTIONS = re.compile(r"^<!-- options of bench ([\w-]+) -->$", re.MULTILINE)
+PLACE = re.compile(r"^<!-- (help|options) of bench ([\w-]+) -->$", re.MULTILINE)
 
 
 def on_files(files: Files, *, config: MkDocsConfig) -> Files:
@@ -29,31 +29,41 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
-    """Put a command's usage, description and options in the place of its comment.
+    """Put each command's help and its options in the places of their comments.
 
     Raises:
         PluginError: the page of commands lacks one, or has one that is not there.
     """
     if page.file.src_uri != "commands.md":
         return markdown
-    found = OPTIONS.findall(markdown)
-    if sorted(found) != sorted(COMMANDS):
-        raise PluginError(f"{page.file.src_uri}: has {sorted(found)}, where the commands are {sorted(COMMANDS)}")
-    return OPTIONS.sub(lambda match: described(match[1]), markdown)
+    found = [(match[1], match[2]) for match in PLACE.finditer(markdown)]
+    if sorted(found) != sorted((part, name) for part in ("help", "options") for name in COMMANDS):
+        raise PluginError(f"{page.file.src_uri}: has {found}, where the commands are {list(COMMANDS)}")
+    return PLACE.sub(lambda match: described(match[2]) if match[1] == "help" else listed(match[2]), markdown)
 
 
 def described(name: str) -> str:
-    """A command in Markdown, from what `bench NAME --help` prints."""
-    command = cli.get_command(click.Context(cli, info_name="bench"), name)
-    assert command is not None
-    parent = click.Context(cli, info_name="bench")
-    context = click.Context(command, parent=parent, info_name=name, **command.context_settings)
+    """What a command does and how it is called, in Markdown, from what `bench NAME --help` prints."""
+    command, context = _command(name)
     usage = " ".join([context.command_path, *command.collect_usage_pieces(context)])
-    lines = ["```text", usage, "```", "", *_paragraphs(command.help or "")]
+    return "\n".join([*_paragraphs(command.help or ""), "```text", usage, "```"])
+
+
+def listed(name: str) -> str:
+    """A command's options, as a list of definitions."""
+    command, context = _command(name)
+    lines = []
     for parameter in command.params:
         if isinstance(parameter, click.Option) and (record := parameter.get_help_record(context)):
             lines += [f"`{record[0]}`", f":   {html.escape(record[1], quote=False)}", ""]
     return "\n".join(lines)
+
+
+def _command(name: str) -> tuple[click.Command, click.Context]:
+    parent = click.Context(cli, info_name="bench")
+    command = cli.get_command(parent, name)
+    assert command is not None
+    return command, click.Context(command, parent=parent, info_name=name, **command.context_settings)
 
 
 def _paragraphs(text: str) -> list[str]:
