@@ -38,7 +38,7 @@ LONGEST = (
     "test_mini_world.py",
 )
 # The pages need what `test_miniature.py` computes, and would wait for it.
-LAST = "test_pages.py"
+LAST = "test_documentation.py"
 TABLES = ("1", "2", "3", "4", "5", "A", "B")
 # glibc gives large blocks back at once and asks for them anew at every layer: six hundredths of the towers' time.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32)}

@@ -48,7 +48,6 @@ def pages() -> list[Path]:
     return [
         ROOT / "README.md",
         ROOT / "CONTRIBUTING.md",
-        ROOT / "results" / "performance.md",
         *sorted((ROOT / "docs").rglob("*.md")),
     ]
 

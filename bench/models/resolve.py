@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.models.source import source_hash
+from bench.models.source import source_hash, sources
 
 
 def adapter_class(ref: str) -> type[Any]:
@@ -74,6 +75,7 @@ def _from_file(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=[str(path.parent)])
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
+    _forget_compiled(path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -82,6 +84,13 @@ def _from_file(path: Path) -> Any:
         del sys.modules[name]
         raise
     return module
+
+
+def _forget_compiled(path: Path) -> None:
+    """Remove what Python compiled of a file and its helpers: it tells texts apart by second and size, and a store key by content."""
+    for source in sources(path):
+        with contextlib.suppress(OSError):
+            Path(importlib.util.cache_from_source(str(source))).unlink(missing_ok=True)
 
 
 def _source(cls: type[Any]) -> Path:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from plain_method import ADAPTER, write_method
 from small_world import World
 
+from bench.models.resolve import adapter_class
 from bench.models.source import sources
 
 HELPED = ADAPTER.replace("import torch\n", "import torch\n{how}\n", 1).replace("10.0", "SCALE")
@@ -44,6 +47,20 @@ def test_a_change_in_what_an_adapter_imports_is_a_change_of_the_adapter(world: W
     assert not encoded(world)
     helper.write_text("SCALE = 20.0\n")
     assert encoded(world)
+
+
+def test_code_of_the_same_length_and_second_is_not_taken_for_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    file, helper = tmp_path / "adapter.py", tmp_path / "helper.py"
+    for number in (1, 2):
+        file.write_text(f"from .helper import VALUE\n\n\nclass Adapter:\n    own, helped = {number}, VALUE\n")
+        helper.write_text(f"VALUE = {number}\n")
+        for each in (file, helper):
+            os.utime(each, (1_700_000_000, 1_700_000_000))
+        cls = adapter_class(f"{file}:Adapter")
+        assert (cls.own, cls.helped) == (number, number)
 
 
 def test_what_cannot_be_parsed_and_what_is_not_there_are_left_to_whoever_imports_it(tmp_path: Path) -> None:

@@ -1,31 +1,18 @@
-"""What the site shows beside `docs/`: pages that lie elsewhere in the checkout, and the commands as click knows them."""
+"""What the site's pages do not hold themselves: the commands, as click knows them."""
 
 from __future__ import annotations
 
 import html
 import inspect
 import re
-from pathlib import Path
 from typing import Any
 
 import click
-from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
-from mkdocs.structure.files import File, Files
 
 from bench.cli import COMMANDS, cli
 
-ROOT = Path(__file__).resolve().parents[2]
-# Page of the site -> file of the checkout.
-PAGES = {"speed.md": "results/performance.md"}
 PLACE = re.compile(r"^<!-- (help|options) of bench ([\w-]+) -->$", re.MULTILINE)
-
-
-def on_files(files: Files, *, config: MkDocsConfig) -> Files:
-    """Add the pages that lie elsewhere."""
-    for page, file in PAGES.items():
-        files.append(File.generated(config, page, abs_src_path=str(ROOT / file)))
-    return files
 
 
 def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
