@@ -7,7 +7,7 @@ may say
     <!-- test: with --mini -->             its calls of `bench` get these words too
     <!-- test: exits 1 -->                 its last command ends with this code
     <!-- test: printed -->                 it is what the Python block above it prints
-    <!-- test: not run, needs a GPU -->    its commands are only held against the command line (`call.py`)
+    <!-- test: not run, needs a GPU -->    its commands are only held against the command line (`calls.py`)
 """
 
 from __future__ import annotations
@@ -30,10 +30,13 @@ from sybil import Document, Example, Region, Sybil
 from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.markdown.lexers import DirectiveInHTMLCommentLexer, RawFencedCodeBlockLexer
 
+from bench.settings import cache_home
+
 ROOT = Path(__file__).resolve().parents[1]
 INFO = re.compile(r'(?P<language>[\w-]*)(?:[^\n]*?title="(?P<title>[^"]+)")?[^\n]*$\n', re.MULTILINE)
 READ = ("ini", "json", "text", "toml", "yaml")
 SHELL = re.compile(r"[|&;<>$]")
+REMARK = re.compile(r"with .+|exits \d+|printed|not run, .+")
 
 
 class Step(NamedTuple):
@@ -87,17 +90,15 @@ class Page:
         self.printed = ""
         self.python = PythonEvaluator()
 
-    def run(self, path: Path) -> int:
-        """Run every block of a page; the number of commands and Python blocks that ran.
+    def run(self, path: Path) -> None:
+        """Run every block of a page.
 
         Raises:
             SybilFailure: a block does not do what the page says; names page and line.
         """
-        self.ran = 0
         for example in Sybil(parsers=[self.blocks, self.remarks], path=str(path.parent)).parse(path).examples():
             example.evaluate()
         assert not self.told, f"{path}: no block stands below {self.told}"
-        return self.ran
 
     def blocks(self, document: Document) -> Iterable[Region]:
         """Every fenced block."""
@@ -110,9 +111,10 @@ class Page:
         for region in DirectiveInHTMLCommentLexer("test", arguments=r".+?")(document):
             yield Region(region.start, region.end, region.lexemes["arguments"], self.remark)
 
-    def remark(self, example: Example) -> None:
-        """Keep what is said of the block below."""
+    def remark(self, example: Example) -> str | None:
+        """Keep what is said of the block below; what is wrong with it, or None."""
         self.told.append(str(example.parsed).strip())
+        return None if REMARK.fullmatch(self.told[-1]) else f"{self.told[-1]!r} is no remark: see {__name__}.py"
 
     def block(self, example: Example) -> str | None:
         """Run one block; what is wrong with it, or None."""
@@ -128,11 +130,10 @@ class Page:
         if language in ("sh", "console"):
             return self.commands(list(steps(language, example.parsed)), told)
         if language == "python":
-            self.python_block(example)
+            self.python_block(example, told)
             return None
-        return (
-            None if language in READ else f"language {language!r}: state one of sh, console, python, {', '.join(READ)}"
-        )
+        known = ("sh", "console", "python", *READ)
+        return None if language in READ else f"language {language!r}: state one of {', '.join(known)}"
 
     def commands(self, found: list[Step], told: list[str]) -> str | None:
         """Run a block's commands, or hold them against the command line; what is wrong, or None."""
@@ -141,7 +142,6 @@ class Page:
         more = " ".join(remark.removeprefix("with ") for remark in told if remark.startswith("with "))
         codes = [int(remark.removeprefix("exits ")) for remark in told if remark.startswith("exits ")]
         for number, step in enumerate(found):
-            self.ran += 1
             answer = self.call(step.command, more)
             wanted = codes[0] if codes and number == len(found) - 1 else 0
             if answer.code != wanted:
@@ -159,9 +159,11 @@ class Page:
         files = [sorted(map(str, Path().glob(word))) or [word] if "*" in word else [word] for word in words[1:]]
         return self.bench(*(word for part in files for word in part), *shlex.split(more))
 
-    def python_block(self, example: Example) -> None:
-        """Run a Python block, in the names that the page's blocks above have made."""
-        self.ran += 1
+    def python_block(self, example: Example, told: list[str]) -> None:
+        """Run a Python block, in the names that the page's blocks above have made; or only compile it."""
+        if any(remark.startswith("not run, ") for remark in told):
+            compile(str(example.parsed), str(example.path), "exec")
+            return
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             self.python(example)
@@ -178,10 +180,20 @@ def differs(shown: str, printed: str) -> str | None:
 
 
 def surroundings(store: Path) -> dict[str, str]:
-    """The environment of every command: `bench` on the path, and a store that holds the miniature's embeddings."""
+    """The environment of every command: `bench` on the path, and a store that holds the miniature's embeddings.
+
+    Nothing else that is on this machine is found, but the miniature itself.
+    """
+    home = store.parent / "home"
+    mini = home / "fer-bench" / "mini"
+    if not mini.exists():
+        mini.parent.mkdir(parents=True, exist_ok=True)
+        mini.symlink_to(cache_home() / "mini")
     return {
         "BENCH_STORE": str(store),
         "COLUMNS": "100",
         "EDITOR": "true",
+        "XDG_CACHE_HOME": str(home),
+        "XDG_CONFIG_HOME": str(home),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,8 @@ FOREIGN = {"--port", "--scale"}
 @pytest.fixture
 def page(tmp_path: Path, miniature_run: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Page:
     """A page's folder, empty, with the miniature's embeddings at hand."""
+    for name in [name for name in os.environ if name.startswith("BENCH_")]:
+        monkeypatch.delenv(name)
     for name, value in surroundings(miniature_run / "store").items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
@@ -51,6 +55,11 @@ def test_the_files_that_a_page_links_to_are_there(path: Path) -> None:
     assert [name for name in targets if not (path.parent / name).exists()] == []
 
 
+def test_make_demo_fills_the_papers_table_2_from_the_miniature() -> None:
+    recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "bench run --table 2 --mini" in recipe
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
@@ -62,6 +71,7 @@ def test_the_files_that_a_page_links_to_are_there(path: Path) -> None:
         ("<!-- test: not run, needs a GPU -->\n```sh\nbench train exp-clip --backbones B32\n```", "--backbones"),
         ("<!-- test: not run, installs -->\n```sh\npip install 'fer-bench[raytracing]'\n```", "no extra"),
         ("```\nbench list\n```", "state one of sh"),
+        ("<!-- test: norun -->\n```sh\nbench list\n```", "'norun' is no remark"),
         ("```python\nprint(1)\n```\n\n<!-- test: printed -->\n```text\n2\n```", "Expected:\n    2\nGot:\n    1"),
     ],
 )
