@@ -60,6 +60,11 @@ def test_make_demo_fills_the_papers_table_2_from_the_miniature() -> None:
     assert "bench run --table 2 --mini" in recipe
 
 
+def test_from_import_to_a_latex_table_takes_ten_lines() -> None:
+    (script,) = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert "to_latex" in script and len([line for line in script.splitlines() if line]) <= 10
+
+
 @pytest.mark.parametrize(
     ("block", "said"),
     [
