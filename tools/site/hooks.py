@@ -23,9 +23,12 @@ def on_page_markdown(markdown: str, *, page: Any, **_: Any) -> str:
     """
     if page.file.src_uri != "commands.md":
         return markdown
-    found = [(match[1], match[2]) for match in PLACE.finditer(markdown)]
-    if sorted(found) != sorted((part, name) for part in ("help", "options") for name in COMMANDS):
-        raise PluginError(f"{page.file.src_uri}: has {found}, where the commands are {list(COMMANDS)}")
+    found = [match[0] for match in PLACE.finditer(markdown)]
+    wanted = [f"<!-- {part} of bench {name} -->" for name in COMMANDS for part in ("help", "options")]
+    if wrong := sorted({*found} ^ {*wanted}):
+        raise PluginError(
+            f"{page.file.src_uri}: each command's help and options have one place; see to {', '.join(wrong)}"
+        )
     return PLACE.sub(lambda match: described(match[2]) if match[1] == "help" else listed(match[2]), markdown)
 
 
