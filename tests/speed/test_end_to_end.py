@@ -1,5 +1,6 @@
 """From files to stored embeddings, against the bare tower on data in memory and against the loop it replaces.
 
+On a CPU in passes of their own: BENCH_SPEED_PASSES=1 make bench
 On a GPU: BENCH_SPEED_DEVICE=cuda BENCH_SPEED_DTYPE=bfloat16 BENCH_SPEED_BACKBONES=B16,L14 BENCH_SPEED_IMAGES=20000 make bench
 
 All of it in one process and one run, in turn, because a machine's speed drifts: the ratios count, not the seconds.
@@ -32,6 +33,8 @@ from bench.run.planner import plan as plan_cells
 
 ROUNDS = 3
 BATCH = 32 if DEVICE == "cpu" else 256
+# Batch by batch in turn, or in passes of their own, one after the other.
+IN_TURN = DEVICE == "cpu" and not os.environ.get("BENCH_SPEED_PASSES")
 PROMPT_SETS = ("P-1", "P-2", "P-3", "P-4", "P-5")
 
 
@@ -92,7 +95,7 @@ def test_end_to_end_against_the_bare_tower(workload: Any, backbone: str, tmp_pat
 
     def both() -> tuple[float, float]:
         """Seconds through the bare tower, and end to end."""
-        if DEVICE != "cpu":
+        if not IN_TURN:
             return timed(bare), timed(end_to_end)
         beside = Beside(model)
         spent = timed(lambda: end_to_end(beside))
