@@ -74,7 +74,7 @@ def write_record(folder: Path, catalog: Catalog, refs: Sequence[str], data: Path
                 scores = rng.normal(size=(len(labels), len(cell.dataset.classes))).astype(np.float32)
                 scores[np.arange(len(labels)), labels] += skill
                 said, answers = scores.argmax(axis=1).astype(np.int16), None
-                if cell.source.variant.card.question is not None:
+                if cell.source.question is not None:
                     answers = [f"I see {cell.dataset.classes[index]}." for index in said]
                     said[::9] = -1
                 ids = [sample.id for sample in split.samples]

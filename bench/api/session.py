@@ -99,6 +99,7 @@ class Session:
         prompts: Names = (),
         protocol: str = "",
         combine: Combine | None = None,
+        question: str = "",
         paper: bool = False,
         out: str | Path = RUNS,
         allow_missing: int = 0,
@@ -113,6 +114,7 @@ class Session:
             prompts: prompt sets; one where a table is named.
             protocol: the input protocol of every cell; each method's own by default.
             combine: how several prompts become one score; the prompt set's rule by default.
+            question: a question card for every generator; each one's own by default.
             paper: whether the paper's numbers stand beside ours; a method that the table has no row of is then added to it, and the
                 table's own rows show the paper's numbers, without anybody else's weights.
             out: the folder that the record's folder is made in.
@@ -123,7 +125,9 @@ class Session:
             BenchError: a name that no card has; data or weights that are not here; a sample that cannot be read. What has been
                 computed by then is in the store.
         """
-        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper)
+        request = Request(
+            names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper, question
+        )
         return self.filled(asked(request, self.catalog), paper, out, Allowances(allow_missing, allow_counts))
 
     def filled(
@@ -158,6 +162,7 @@ class Session:
         prompts: Names = (),
         protocol: str = "",
         combine: Combine | None = None,
+        question: str = "",
         paper: bool = False,
         measure: bool = True,
     ) -> Plan:
@@ -172,7 +177,9 @@ class Session:
         from bench.engine.pace import expected
         from bench.run.planner import plan
 
-        request = Request(names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper)
+        request = Request(
+            names(table), names(methods), names(datasets), names(prompts), protocol, combine, paper, question
+        )
         work = plan(self.world, asked(request, self.catalog).cells(self.catalog))
         with heard_by(self.progress):
             cost = expected(work, self.world.store, self.machine) if measure and self._executor is fill else None

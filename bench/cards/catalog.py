@@ -20,10 +20,11 @@ from bench.cards.dataset_schema import Counts, DatasetCard
 from bench.cards.detector_schema import DetectorCard
 from bench.cards.figure_schema import FigureCard
 from bench.cards.hub_name import HubName, hub_name
-from bench.cards.method_schema import MethodCard, Question
+from bench.cards.method_schema import MethodCard
 from bench.cards.problems import Problem, problems_of
 from bench.cards.prompt_schema import PromptCard
 from bench.cards.protocol_schema import ProtocolCard
+from bench.cards.question_schema import Question, QuestionCard, Wording
 from bench.cards.table_schema import PaperCard, TableCard
 from bench.cards.toml_file import read_toml
 from bench.cards.variant import check_axes, merged
@@ -41,6 +42,7 @@ AnyCard = (
     | DetectorCard
     | AliasesCard
     | PromptCard
+    | QuestionCard
     | ProtocolCard
     | TableCard
     | PaperCard
@@ -53,6 +55,7 @@ SCHEMAS: dict[str, type[AnyCard]] = {
     "detector": DetectorCard,
     "aliases": AliasesCard,
     "prompts": PromptCard,
+    "question": QuestionCard,
     "protocol": ProtocolCard,
     "table": TableCard,
     "paper": PaperCard,
@@ -100,6 +103,7 @@ class Catalog:
     methods: dict[str, MethodCard] = field(default_factory=dict)
     datasets: dict[str, DatasetCard] = field(default_factory=dict)
     prompts: dict[str, PromptCard] = field(default_factory=dict)
+    questions: dict[str, QuestionCard] = field(default_factory=dict)
     protocols: dict[str, ProtocolCard] = field(default_factory=dict)
     detectors: dict[str, DetectorCard] = field(default_factory=dict)
     aliases: dict[str, AliasesCard] = field(default_factory=dict)
@@ -117,8 +121,9 @@ class Catalog:
         """
         named = None if name in self.methods or self.hub is None else hub_name(name)
         if named is not None and self.hub is not None:
-            paper = next((paper.card for paper in self.papers.values() if paper.card.default), None)
-            self.methods[name] = card = self.hub(named, None if paper is None else paper.question)
+            stated = next((paper.card.question for paper in self.papers.values() if paper.card.default), "")
+            asked = Question(card=stated, **self.question(stated).wording) if stated else None
+            self.methods[name] = card = self.hub(named, asked)
             self.origins["method", name] = str(card.path.parent)
         return _named("method", name, self.methods)
 
@@ -138,6 +143,10 @@ class Catalog:
     def prompt_set(self, name: str) -> PromptCard:
         """The prompt set of that name; raises `UnknownName` with the near ones."""
         return _named("prompt set", name, self.prompts)
+
+    def question(self, name: str) -> QuestionCard:
+        """The question of that name; raises `UnknownName` with the near ones."""
+        return _named("question", name, self.questions)
 
     def aliases_of(self, name: str) -> AliasesCard:
         """The card of synonyms of that name; raises `UnknownName` with the near ones."""
@@ -283,10 +292,11 @@ def _toml_files(folder: Path) -> Iterator[Path]:
 
 def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
     methods = {raw.name: raw for raw in reversed(raws) if raw.kind == "method"}
+    questions = {raw.name: raw for raw in reversed(raws) if raw.kind == "question"}
     papers: dict[Path, Paper] = {}
     for raw in sorted(raws, key=lambda raw: ORDER.get(raw.kind, 0)):
         try:
-            card = _validate(raw, methods)
+            card = _validate(raw, methods, questions)
             _keep(card, raw, catalog, papers)
         except ValidationError as error:
             problems = problems_of(error, SCHEMAS[raw.kind])
@@ -297,8 +307,11 @@ def _admit(raws: Sequence[_Raw], catalog: Catalog) -> None:
             catalog.broken.append(BrokenCard(str(raw.path), f"{type(error).__name__}: {error}"))
 
 
-def _validate(raw: _Raw, methods: Mapping[str, _Raw]) -> AnyCard:
-    facts = _with_base(raw, methods, ()) if raw.kind == "method" else _anchored(raw.facts, raw.path.parent)
+def _validate(raw: _Raw, methods: Mapping[str, _Raw], questions: Mapping[str, _Raw]) -> AnyCard:
+    if raw.kind == "method":
+        facts = _with_wording(_with_base(raw, methods, ()), questions)
+    else:
+        facts = _anchored(raw.facts, raw.path.parent)
     card = SCHEMAS[raw.kind].model_validate({"name": raw.path.stem, **facts})
     card._path = raw.path
     if isinstance(card, MethodCard):
@@ -321,6 +334,18 @@ def _with_base(raw: _Raw, methods: Mapping[str, _Raw], seen: tuple[str, ...]) ->
     base = _with_base(methods[base_name], methods, (*seen, raw.name))
     inherited = {key: value for key, value in base.items() if key not in OWN}
     return merged(inherited, own)
+
+
+def _with_wording(facts: dict[str, Any], questions: Mapping[str, _Raw]) -> dict[str, Any]:
+    """The facts with the words of the question card that they name."""
+    question = facts.get("question")
+    if not isinstance(question, dict) or not question.get("card"):
+        return facts
+    name = question["card"]
+    if name not in questions:
+        raise UnknownName("question", str(name), questions)
+    words = {key: questions[name].facts[key] for key in Wording.model_fields if key in questions[name].facts}
+    return {**facts, "question": {**words, **question}}
 
 
 def _anchored(facts: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -354,6 +379,7 @@ def _keep(card: AnyCard, raw: _Raw, catalog: Catalog, papers: dict[Path, Paper])
         "method": catalog.methods,
         "dataset": catalog.datasets,
         "prompts": catalog.prompts,
+        "question": catalog.questions,
         "protocol": catalog.protocols,
         "detector": catalog.detectors,
         "aliases": catalog.aliases,

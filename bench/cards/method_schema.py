@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -12,6 +11,7 @@ from bench.cards.environment import EnvironmentFacts
 from bench.cards.head_training import HeadTraining
 from bench.cards.hub_name import PATTERN
 from bench.cards.input_protocol import FrameSampling, Pixels
+from bench.cards.question_schema import Question
 from bench.cards.schema import Card, Facts, Unknown, Weight
 
 
@@ -98,27 +98,6 @@ class HeadFacts(Facts):
         if (self.image == "encoder") != (self.text == "encoder"):
             raise ValueError(f"image = {self.image!r} and text = {self.text!r} are embeddings of different spaces")
         return self
-
-
-class Question(Facts):
-    """What a generator is asked.
-
-    Attributes:
-        template: the question, with `{classes}` where the dataset's classes are listed.
-        order: that list runs by label, or `reversed`, from the last label to the first.
-        quote: put on both sides of each class in that list.
-        mode: `answer` parses what is generated; `likelihood` ranks the classes as answers.
-    """
-
-    template: str
-    order: Literal["labels", "reversed"] = "labels"
-    quote: str = "'"
-    mode: Literal["answer", "likelihood"] = "answer"
-
-    def about(self, classes: Sequence[str]) -> str:
-        """The question for these classes, given by label."""
-        listed = classes if self.order == "labels" else classes[::-1]
-        return self.template.replace("{classes}", ", ".join(f"{self.quote}{name}{self.quote}" for name in listed))
 
 
 class Native(Facts):

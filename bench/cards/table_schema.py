@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.cards.method_schema import Question
 from bench.cards.schema import Card, Facts
 
 
@@ -127,7 +126,7 @@ class PaperCard(Card):
     Attributes:
         default: whether it is meant where a table is named without a paper.
         prompts: the prompt set of methods whose cards name none, where this is the default paper.
-        question: what a generator without a card is asked, likewise.
+        question: the question card of generators without a card of their own, likewise.
     """
 
     kind: Literal["paper"]
@@ -135,5 +134,5 @@ class PaperCard(Card):
     page: str = ""
     default: bool = False
     prompts: str = ""
-    question: Question | None = None
+    question: str = ""
     notes: tuple[str, ...] = ()

@@ -57,6 +57,14 @@ KINDS: Mapping[str, Template] = {
             "bench run --table 2 --mini --prompts $name --cards $folder",
         ),
     ),
+    "question": Template(
+        "a question to generators",
+        "question",
+        next=(
+            "bench check-card $folder/$name.toml",
+            "bench run --mini --methods NAME --datasets NAME --question $name --cards $folder",
+        ),
+    ),
     "paper": Template(
         "a paper: its card, a table, and the numbers that it prints",
         "paper",

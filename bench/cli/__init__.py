@@ -15,10 +15,14 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "list": (
         "bench.cli.cards",
         "list_cards",
-        "What there is: methods, datasets, tables, figures, prompt sets, protocols, face detectors.",
+        "What there is: methods, datasets, tables, figures, prompt sets, questions, protocols, face detectors.",
     ),
     "show": ("bench.cli.cards", "show", "One card, with every fact in it."),
-    "new": ("bench.cli.new", "new", "Write a card to start from: a method, dataset, prompt set, paper or table."),
+    "new": (
+        "bench.cli.new",
+        "new",
+        "Write a card to start from: a method, dataset, prompt set, question, paper or table.",
+    ),
     "check-card": (
         "bench.cli.check_card",
         "check_card",

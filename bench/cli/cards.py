@@ -84,6 +84,13 @@ def _prompts(catalog: Catalog) -> list[dict[str, str]]:
     ]
 
 
+def _questions(catalog: Catalog) -> list[dict[str, str]]:
+    return [
+        {"name": card.name, "title": card.label, "template": card.template, "source": card.source}
+        for card in catalog.questions.values()
+    ]
+
+
 def _protocols(catalog: Catalog) -> list[dict[str, str]]:
     rows = [{"name": "native", "title": "what each method's own card prescribes", "source": "the method's card"}]
     rows += [{"name": card.name, "title": card.label, "source": card.source} for card in catalog.protocols.values()]
@@ -108,6 +115,7 @@ KINDS: dict[str, Callable[[Catalog], list[dict[str, str]]]] = {
     "tables": _tables,
     "figures": _figures,
     "prompts": _prompts,
+    "questions": _questions,
     "protocols": _protocols,
     "detectors": _detectors,
 }
@@ -173,7 +181,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(resolve(card, axes).card if axes else card)
     if name in catalog.prompts:
         return {**_facts(catalog.prompts[name]), "as sent": _as_sent(catalog.prompts[name], catalog)}
-    for cards in (catalog.datasets, catalog.protocols, catalog.detectors, catalog.aliases):
+    for cards in (catalog.datasets, catalog.questions, catalog.protocols, catalog.detectors, catalog.aliases):
         if name in cards:
             return _facts(cards[name])
     tables = catalog.paper().tables
@@ -181,7 +189,7 @@ def facts_of(name: str, catalog: Catalog) -> dict[str, Any]:
         return _facts(tables[name])
     if f"{FIGURE}{name.lower()}" in figures:
         return _facts(figures[f"{FIGURE}{name.lower()}"])
-    other = (*catalog.prompts, *catalog.protocols, *catalog.detectors, *catalog.aliases)
+    other = (*catalog.prompts, *catalog.questions, *catalog.protocols, *catalog.detectors, *catalog.aliases)
     known = (*catalog.methods, *catalog.datasets, *other, *tables, *figures)
     raise UnknownName("card", name, known)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-KINDS = ("method", "dataset", "prompts", "paper", "table")
+KINDS = ("method", "dataset", "prompts", "question", "paper", "table")
 
 
 @click.command()
@@ -20,6 +20,7 @@ def new(*, name: str, kind: str, to: Path | None) -> int:
     bench new mine                                       a method: a card, and a class to fill in
     bench new my-faces --kind dataset --to cards         a dataset of your own
     bench new my-words --kind prompts --to cards         a prompt set
+    bench new my-question --kind question --to cards     a question to generators
     bench new my-paper --kind paper                      a paper, with a table and the numbers that it prints
     bench new 2 --kind table --to my-paper               a further table of it
     """  # noqa: D301 - click keeps lines behind a backspace as they are

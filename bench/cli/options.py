@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bench.api.session import Session as Door
     from bench.cards.catalog import Catalog
     from bench.cards.hub_name import HubName
-    from bench.cards.method_schema import MethodCard, Question
+    from bench.cards.method_schema import MethodCard
+    from bench.cards.question_schema import Question
     from bench.engine.fill import Executor
     from bench.run.session import Session
 

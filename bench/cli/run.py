@@ -32,6 +32,7 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
     help="A folder of class folders to evaluate on, without a card.",
 )
 @click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
+@click.option("--question", default="", metavar="NAME", help="What every generator is asked: a question card.")
 @click.option("--protocol", default="", metavar="NAME", help="Input protocol for every cell: paper, native, ...")
 @click.option("--combine", type=click.Choice(COMBINES), help="How several prompts become one score.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most N samples per fold, for a first try.")
@@ -60,6 +61,7 @@ def run(
     datasets: tuple[str, ...],
     folders: tuple[Path, ...],
     prompts: tuple[str, ...],
+    question: str,
     protocol: str,
     combine: Any,
     limit: int,
@@ -112,6 +114,7 @@ def run(
         "prompts": options.split_names(prompts),
         "protocol": protocol,
         "combine": combine,
+        "question": question,
         "paper": show_paper,
     }
     if dry_run:

@@ -59,6 +59,7 @@ def _cards(catalog: Catalog) -> Iterator[AnyCard]:
         catalog.methods,
         catalog.datasets,
         catalog.prompts,
+        catalog.questions,
         catalog.protocols,
         catalog.detectors,
         catalog.aliases,

@@ -7,7 +7,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.cards.hub_name import HubName
-from bench.cards.method_schema import HubMethodCard, Question
+from bench.cards.method_schema import HubMethodCard
+from bench.cards.question_schema import Question
 from bench.cards.schema import Weight
 from bench.errors import BenchError
 from bench.settings import Settings

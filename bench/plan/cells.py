@@ -11,6 +11,7 @@ from bench.cards.input_protocol import Protocol
 from bench.cards.method_schema import MethodCard
 from bench.cards.prompt_schema import Combine, PromptCard
 from bench.cards.prompts import texts as prompt_texts
+from bench.cards.question_schema import Question
 from bench.cards.table_schema import ColumnGroup, Row, TableCard
 from bench.cards.variant import Variant, all_variants, parse, resolve
 from bench.errors import BenchError, UnknownName
@@ -27,6 +28,7 @@ class Choices:
         prompts: one prompt set for every cell.
         protocol: one input protocol for every cell.
         combine: one ensembling rule for every cell.
+        question: one question card for every generator.
     """
 
     methods: tuple[str, ...] = ()
@@ -34,26 +36,35 @@ class Choices:
     prompts: str = ""
     protocol: str = ""
     combine: Combine | None = None
+    question: str = ""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where a row's numbers come from: one method variant under one prompt set and protocol."""
+    """Where a row's numbers come from: one method variant under one prompt set and protocol.
+
+    Attributes:
+        question: what a generator is asked; None for other models.
+        chosen: the question card that the user chose in the place of the method's own question.
+    """
 
     variant: Variant
     prompts: PromptCard
     protocol: Protocol
     combine: Combine
+    question: Question | None = None
+    chosen: str = ""
 
     @property
     def prompt_set(self) -> str:
-        """The prompt set's name, or, for a generator, how its question is used."""
-        question = self.variant.card.question
-        return self.prompts.name if question is None else f"question-{question.mode}"
+        """The prompt set's name, or, for a generator, how its question is used, and which it is where the user chose it."""
+        if self.question is None:
+            return self.prompts.name
+        return f"{self.chosen or 'question'}-{self.question.mode}"
 
     def texts(self, classes: Sequence[str]) -> list[list[str]]:
         """For each class its texts: what is encoded, scored, or offered as the answer."""
-        if self.variant.card.question is not None:
+        if self.question is not None:
             return [[name] for name in classes]
         return prompt_texts(self.prompts, classes)
 
@@ -111,7 +122,11 @@ def source_of(variant: Variant, prompts: str, protocol: str, catalog: Catalog, c
             f"{variant} gives scores and no embeddings, so {combine!r} cannot be done",
             "use another prompt set, or --combine mean-logits",
         )
-    return Source(variant, prompt_card, resolved, combine)
+    question, chosen = card.question, ""
+    if question is not None and choices.question:
+        chosen = catalog.question(choices.question).name
+        question = question.model_copy(update={**catalog.question(chosen).wording, "card": chosen})
+    return Source(variant, prompt_card, resolved, combine, question, chosen)
 
 
 def sources(table: TableCard, catalog: Catalog, choices: Choices = Choices()) -> dict[str, Source]:

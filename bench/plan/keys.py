@@ -43,10 +43,10 @@ def asks_of(source: Source, dataset: DatasetCard) -> list[Ask]:
     card = source.variant.card
     if card.encoder.model == "dual-encoder":
         return [EMBED]
-    if card.question is None:
+    if source.question is None:
         return list(dict.fromkeys(Ask(text) for row in source.texts(dataset.classes) for text in row))
-    asked = card.question.about(dataset.classes)
-    if card.question.mode == "answer":
+    asked = source.question.about(dataset.classes)
+    if source.question.mode == "answer":
         return [Ask(asked)]
     return [Ask(asked, name) for name in dataset.classes]
 
@@ -61,7 +61,7 @@ def vision_key(network: Network, source: Source) -> ArtifactKey:
     inputs = {**network.identity, "pixels": source.protocol.pixels.model_dump(mode="json"), "size": facts.size}
     if facts.sees == "clips":
         inputs["frames"] = source.protocol.frames.model_dump(mode="json")
-    question = source.variant.card.question
+    question = source.question
     if question is not None:
         return ArtifactKey("answers" if question.mode == "answer" else "likelihoods", inputs)
     if facts.model == "joint-scorer":

@@ -29,6 +29,7 @@ class Request:
         combine: how several prompts become one score.
         paper: whether the paper's numbers stand beside ours. Methods that a table has no row of are then added to it, and its own
             rows show the paper's numbers; nothing is run for them.
+        question: a question card for every generator.
     """
 
     tables: Sequence[str] = ()
@@ -38,6 +39,7 @@ class Request:
     protocol: str = ""
     combine: Combine | None = None
     paper: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,8 +65,20 @@ def asked(request: Request, catalog: Catalog) -> Asked:
 
     Raises:
         UnknownName: a name that no card has.
-        BenchError: nothing is asked for, or several prompt sets of one table.
+        BenchError: nothing is asked for, several prompt sets of one table, or a question where nobody answers one.
     """
+    found = _asked(request, catalog)
+    if request.question:
+        rows = [row for table in found.tables.values() for row in table.rows if row.method and not row.printed]
+        if not any(catalog.method(row.method).question for row in rows):
+            raise BenchError(
+                f"--question {request.question}: no method that is run is a generator",
+                "leave it out, or name one that is",
+            )
+    return found
+
+
+def _asked(request: Request, catalog: Catalog) -> Asked:
     if request.tables:
         if len(request.prompts) > 1:
             raise BenchError(
@@ -76,13 +90,14 @@ def asked(request: Request, catalog: Catalog) -> Asked:
             "".join(request.prompts),
             request.protocol,
             request.combine,
+            request.question,
         )
         return Asked({ref: _table(ref, request, choices, catalog) for ref in request.tables}, choices)
     if not request.methods or not request.datasets:
         raise BenchError("nothing to run", "name a --table, or --methods and --datasets")
     names = [name.lstrip("+") for name in request.methods]
     table = free_table(names, request.datasets, request.prompts, catalog)
-    return Asked({"run": table}, Choices(protocol=request.protocol, combine=request.combine))
+    return Asked({"run": table}, Choices(protocol=request.protocol, combine=request.combine, question=request.question))
 
 
 def _table(ref: str, request: Request, choices: Choices, catalog: Catalog) -> TableCard:

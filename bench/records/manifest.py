@@ -43,6 +43,7 @@ class ChosenFacts(Part):
     prompts: str = ""
     protocol: str = ""
     combine: str | None = None
+    question: str = ""
 
 
 class RowFacts(Part):

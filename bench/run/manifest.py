@@ -153,7 +153,7 @@ def prompt_facts(plan: Plan) -> dict[str, PromptFacts]:
     facts: dict[str, PromptFacts] = {}
     for cell in plan.cells:
         source = cell.source
-        question = source.variant.card.question
+        question = source.question
         if question is not None:
             asked = facts.setdefault(f"{source.variant.method} {source.prompt_set}", PromptFacts(combine="", texts={}))
             asked.texts[cell.dataset.name] = [question.about(cell.dataset.classes)]

@@ -72,7 +72,7 @@ class Scorer:
         network = self.network_of(cell.source.variant, "image")
         work = self.plan.vision_of(cell, network)
         artifact, inputs = self._artifact(work.key), work.inputs[key]
-        question = cell.source.variant.card.question
+        question = cell.source.question
         if question is not None and question.mode == "answer":
             (asked,) = asks_of(cell.source, cell.dataset)
             answers = artifact.texts(row_keys(inputs.keys[inputs.starts[kept]], asked))
@@ -150,7 +150,7 @@ def pooled(artifact: Artifact, inputs: Inputs, samples: Places, head: Head | Non
 def _joint_scores(cell: Cell, artifact: Artifact, inputs: Inputs, kept: Places) -> Floats:
     """Scores `[N, K]`: the mean over each class's texts, and over a sample's inputs where it has several."""
     texts = cell.source.texts(cell.dataset.classes)
-    question = cell.source.variant.card.question
+    question = cell.source.question
     if question is None:
         asks = [[Ask(text) for text in row] for row in texts]
     else:

@@ -16,6 +16,7 @@ MADE = {
     "method": ["mine.toml", "adapter.py"],
     "dataset": ["mine.toml"],
     "prompts": ["mine.toml"],
+    "question": ["mine.toml"],
     "paper": ["paper.toml", "table-1.csv", "table-1.toml"],
 }
 

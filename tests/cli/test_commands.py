@@ -53,7 +53,7 @@ def test_a_misspelt_command_gets_the_near_one(bench: Any) -> None:
 
 def test_list_as_json_holds_every_kind(bench: Any) -> None:
     listing = json.loads(bench("list", "--json").out)
-    kinds = {"methods", "datasets", "tables", "figures", "prompts", "protocols", "detectors"}
+    kinds = {"methods", "datasets", "tables", "figures", "prompts", "questions", "protocols", "detectors"}
     assert kinds | {"broken"} == set(listing)
     assert listing["broken"] == []
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +61,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def card_of(weights: Path, name: str) -> MethodCard:
-    paper = load().paper().card
-    return method_card(HubName(f"toy/{name}"), paper.question, settings=Settings(weights / "store", (weights,)))
+    catalog = load()
+    catalog.hub = partial(method_card, settings=Settings(weights / "store", (weights,)))
+    return catalog.method(f"hf:toy/{name}")
 
 
 def loaded(weights: Path, card: MethodCard) -> Any:
