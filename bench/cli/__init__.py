@@ -92,8 +92,35 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
 
 
+def _version(context: click.Context, option: click.Parameter, wanted: bool) -> None:
+    """What a report of an error should begin with."""
+    if not wanted or context.resilient_parsing:
+        return
+    import platform
+    from importlib import metadata
+
+    from bench.engine.devices import best, device_name
+
+    try:
+        torch = metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        torch = "none"
+    device = best()
+    click.echo(
+        f"fer-bench {bench.__version__}, Python {platform.python_version()}, torch {torch}, {device}: {device_name(device)}"
+    )
+    context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(bench.__version__, prog_name="fer-bench")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show versions and the device, and exit.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Say more: each line with its time and where it comes from.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but warnings and errors, and show no progress.")
 @click.pass_context

@@ -62,6 +62,42 @@ def world(command: F) -> F:
     return command
 
 
+class Named(click.types.StringParamType):
+    """Names of cards of some kinds, several at once; a shell completes them (`docs/commands.md`).
+
+    Args:
+        kinds: attributes of the catalog, or `tables`.
+    """
+
+    name = "names"
+
+    def __init__(self, *kinds: str) -> None:
+        self._kinds = kinds
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """The names that go on from what is typed, behind its last comma."""
+        from click.shell_completion import CompletionItem
+
+        from bench.cards.catalog import load
+
+        catalog = load(ctx.params.get("cards") or ())
+        known: list[str] = []
+        for kind in self._kinds:
+            if kind == "tables":
+                known += [paper.ref(name) for paper in catalog.papers.values() for name in paper.tables]
+            else:
+                known += getattr(catalog, kind)
+        before, comma, begun = incomplete.rpartition(",")
+        sign = "+" if begun.startswith("+") else ""
+        return [
+            CompletionItem(f"{before}{comma}{sign}{name}")
+            for name in known
+            if name.startswith(begun.removeprefix(sign))
+        ]
+
+
 class BatchSize(click.IntRange):
     """A whole number from 1, or `auto`, which is None."""
 

@@ -18,11 +18,24 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
 
 
 @click.command(short_help="Fill a table, or any methods x datasets, and write the record.")
-@click.option("--table", "tables", multiple=True, metavar="[PAPER:]N", help="A table of a paper; may be repeated.")
 @click.option(
-    "--methods", multiple=True, metavar="NAMES", help="Rows to keep (NAME or NAME:AXIS=VALUE), or +NAME to add."
+    "--table",
+    "tables",
+    multiple=True,
+    type=options.Named("tables"),
+    metavar="[PAPER:]N",
+    help="A table of a paper; may be repeated.",
 )
-@click.option("--datasets", multiple=True, metavar="NAMES", help="Columns to keep or add.")
+@click.option(
+    "--methods",
+    multiple=True,
+    type=options.Named("methods"),
+    metavar="NAMES",
+    help="Rows to keep (NAME or NAME:AXIS=VALUE), or +NAME to add.",
+)
+@click.option(
+    "--datasets", multiple=True, type=options.Named("datasets"), metavar="NAMES", help="Columns to keep or add."
+)
 @click.option(
     "--data-folder",
     "folders",
@@ -31,9 +44,23 @@ COMBINES = ("mean-logits", "mean-embeddings", "mean-normalized-embeddings")
     metavar="DIR",
     help="A folder of class folders to evaluate on, without a card.",
 )
-@click.option("--prompts", multiple=True, metavar="NAMES", help="Prompt set for every cell.")
-@click.option("--question", default="", metavar="NAME", help="What every generator is asked: a question card.")
-@click.option("--protocol", default="", metavar="NAME", help="Input protocol for every cell: paper, native, ...")
+@click.option(
+    "--prompts", multiple=True, type=options.Named("prompts"), metavar="NAMES", help="Prompt set for every cell."
+)
+@click.option(
+    "--question",
+    default="",
+    type=options.Named("questions"),
+    metavar="NAME",
+    help="What every generator is asked: a question card.",
+)
+@click.option(
+    "--protocol",
+    default="",
+    type=options.Named("protocols"),
+    metavar="NAME",
+    help="Input protocol for every cell: paper, native, ...",
+)
 @click.option("--combine", type=click.Choice(COMBINES), help="How several prompts become one score.")
 @click.option("--limit", type=click.IntRange(0), default=0, help="At most N samples per fold, for a first try.")
 @click.option(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
+import shutil
 import subprocess
 import sys
 import time
@@ -44,6 +47,44 @@ def test_no_dataset_is_named_outside_the_rooms_that_know_layouts() -> None:
         if not rooms & set(path.parents):
             text = path.read_text(encoding="utf-8").lower()
             assert not [name for name in names if name in text], path
+
+
+def completed(words: str, at: int) -> list[str]:
+    """What bash is told for a line whose word at `at` is being typed."""
+    environment = {**os.environ, "_BENCH_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(at)}
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("bench"))], env=environment, capture_output=True, text=True, check=True
+    )
+    return [line.removeprefix("plain,") for line in done.stdout.splitlines()]
+
+
+def test_a_shell_completes_commands_and_names_of_cards(world: Any) -> None:
+    assert completed("bench ru", 1) == ["run"]
+    assert completed("bench run --methods clip,exp", 3) == ["clip,exp-clip"]
+    assert completed("bench run --methods +emot", 3) == ["+emotionclip"]
+    assert "tiny-clips" in completed(f"bench run --cards {world.root / 'cards'} --datasets tiny", 5)
+    assert {"1", "A"} <= set(completed("bench run --table ", 3))
+
+
+def test_the_version_names_torch_and_the_device(bench: Any) -> None:
+    answer = bench("--version")
+    assert answer.code == 0 and re.fullmatch(r"fer-bench \S+, Python \S+, torch \S+, (cpu|cuda): .+\n", answer.out)
+
+
+def test_no_colour_where_none_is_wanted(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.cards.catalog import load
+    from bench.cli.table import on_screen
+    from bench.records.record import open_record
+    from bench.tables.record import grids_of
+
+    world.run("--methods", "clip:backbone=B32,clip:backbone=B16", "--datasets", "tiny-faces")
+    record = open_record(world.records()[-1])
+    (grid,) = grids_of(record, load([world.root / "cards"]), ["run"])
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[" in on_screen(grid)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not re.search(r"\x1b\[[\d;]*3\d", on_screen(grid))
 
 
 def test_a_misspelt_command_gets_the_near_one(bench: Any) -> None:
@@ -277,8 +318,6 @@ def test_weights_outside_their_folder_are_refused(tmp_path: Path, name: str) -> 
 
 
 def test_a_hub_folder_is_remembered_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import shutil
-
     import huggingface_hub
 
     from bench.cards.schema import Weight
