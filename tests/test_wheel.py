@@ -35,6 +35,9 @@ def test_the_wheel_alone_lists_its_cards_and_runs_the_miniature(tmp_path: Path) 
     call(uv, "venv", "--quiet", "--python", sys.executable, tmp_path / "venv")
     call(uv, "pip", "install", "--quiet", wheel)
     bench = tmp_path / "venv" / "bin" / "bench"
+    for kind in ("method", "dataset", "prompts", "question", "paper"):
+        assert "now: bench" in call(bench, "new", "mine", "--kind", kind, "--to", str(tmp_path / kind))
+        assert "ok" in call(bench, "check-card", *map(str, (tmp_path / kind).glob("*.toml")))
     listing = call(bench, "list")
     assert "exp-clip" in listing and "ferv39k" in listing and "P-5-printed" in listing and "Table B" in listing
     table = call(bench, "run", "--table", "2", "--mini", "--datasets", "raf-db,afew", "--methods", "clip")

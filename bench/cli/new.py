@@ -24,7 +24,7 @@ def new(*, name: str, kind: str, to: Path | None) -> int:
     bench new my-paper --kind paper                      a paper, with a table and the numbers that it prints
     bench new 2 --kind table --to my-paper               a further table of it
     """  # noqa: D301 - click keeps lines behind a backspace as they are
-    from bench.cards.templates import begin
+    from bench.cards.new_cards import begin
 
     begun = begin(kind, name, to or Path(name))
     click.echo("\n".join([*map(str, begun.files), *(f"now: {line}" for line in begun.next)]))

@@ -1,4 +1,4 @@
-"""Cards to start from: files beside this module, in which `$name` is put; they work as they are."""
+"""Cards to start from: files in `templates`, in which `$name` is put; they work as they are."""
 
 from __future__ import annotations
 
